@@ -1,0 +1,446 @@
+#!/usr/bin/env python3
+"""The command line of Clutch: ``python3 clutch.py --help``, in its environment ``clutch --help``.
+
+Run as a script this file first makes the environment it needs (``.venv`` beside it, exactly the
+versions of ``pyproject.toml``) and does nothing when that is there already. Every command is then a
+few lines that call ``ingestion``, dbt or ``modeling``. Exit codes: 0 done, 1 failed, 2 wrong usage,
+3 partly done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+UV_VERSION = "0.13.9"
+
+
+def ensure_environment() -> None:
+    """Make ``.venv`` match ``pyproject.toml`` and continue in it; a no-op when it does already.
+
+    Uses the standard library only: on a fresh machine there is nothing else. Never returns when the
+    interpreter has to change.
+    """
+    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+        sys.exit("clutch needs Python 3.11 to 3.13. Fix: run it as python3.11 clutch.py ...")
+    python = ENVIRONMENT / "bin" / "python"
+    stamp = ENVIRONMENT / "clutch-stamp"
+    in_environment = Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if in_environment or not stamp.exists():
+        wanted = _fingerprint(version)
+    else:
+        wanted = _fingerprint(stamp.read_text().split()[0])  # made by another Python: keep it
+    if not stamp.exists() or stamp.read_text() != wanted:
+        _make_environment(python)
+        stamp.write_text(wanted)
+    if not in_environment:
+        os.execv(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]])  # noqa: S606
+
+
+def _fingerprint(version: str) -> str:
+    return f"{version} {hashlib.sha256((ROOT / 'pyproject.toml').read_bytes()).hexdigest()}"
+
+
+def _make_environment(python: Path) -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    print("Setting up .venv (once, about half a minute) ...", file=sys.stderr, flush=True)  # noqa: T201
+    if not python.exists():
+        # without pip inside: Debian's Python cannot put it there, and uv does not need it
+        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT)])
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    versions = ENVIRONMENT / "requirements.txt"
+    versions.write_text("\n".join(project["optional-dependencies"]["locked"]) + "\n")
+    exact = ["--no-deps", "-r", str(versions)]
+    itself = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    _run([*pip, f"uv=={UV_VERSION}"])
+    uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
+    # dbt and dlt start twice as fast from compiled files, and PYTHONDONTWRITEBYTECODE may be set
+    if subprocess.run([*uv, "--compile-bytecode", *exact], check=False).returncode == 0:
+        _run([*uv, *itself])
+        return
+    print("uv cannot reach a package index; going on with pip.", file=sys.stderr, flush=True)  # noqa: T201
+    _run([*pip, *exact])
+    _run([*pip, *itself])
+
+
+def _run(command: list[str]) -> None:
+    if subprocess.run(command, check=False).returncode != 0:
+        sys.exit(
+            f"Setting up .venv failed at: {' '.join(command[:6])} ... Fix: see the lines above; "
+            "the package index must be reachable, the disk have 2 GB free. Then run it again."
+        )
+
+
+if __name__ == "__main__":
+    ensure_environment()
+
+# What follows needs the environment.
+import errno  # noqa: E402
+import json  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
+from dataclasses import replace  # noqa: E402
+from datetime import datetime  # noqa: E402
+from typing import Any  # noqa: E402
+
+import click  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from ingestion.errors import ClutchError  # noqa: E402
+from ingestion.settings import Settings  # noqa: E402
+
+DEMO_DATABASE = "clutch_demo"
+as_json = click.option("--json", "as_json", is_flag=True, help="Print machine-readable results.")
+
+
+def main() -> None:
+    """Run the command line; a failure that a person can act on is one line, without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except ClutchError as error:
+        _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Abort:
+        _fail("Interrupted. What was loaded stays; run the same command again to go on.", 1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(
+            f"The disk of {error.filename or ROOT} is full. Fix: free space and run it again.",
+            1,
+        )
+
+
+def _fail(line: str, code: int) -> None:
+    Console(stderr=True, soft_wrap=True).print(line, style="red", markup=False, highlight=False)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Open analytics of clutch performance and athlete readiness."""
+
+
+@cli.command()
+@click.option(
+    "--games", "game_count", default=240, show_default=True, help="Games of the sandbox season."
+)
+@click.option("--seed", default=1, show_default=True, help="Which simulated league.")
+def demo(game_count: int, seed: int) -> None:
+    """Simulated league to leaderboard on the embedded server: no key, no network."""
+    from ingestion import nba
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
+
+    console = Console(stderr=True)
+    settings = _demo_settings(Settings.load())
+    console.print("[bold]1/4[/] database")
+    ensure_ready(settings)
+    league = League(LeagueSettings(seed=seed, team_count=12, game_count=game_count))
+    console.print(
+        f"[bold]2/4[/] ingest {game_count} games of {league.settings.season} from the sandbox"
+    )
+    with NbaSandbox(league) as sandbox:
+        at_sandbox = replace(settings, nba_cdn_base_url=sandbox.base_url)
+        report = nba.ingest(at_sandbox, season=league.settings.season)
+    console.print(report.closing_line())
+    console.print("[bold]3/4[/] dbt build: situations, actions, expected points, scores")
+    run_dbt(["build"], settings, console)
+    console.print("[bold]4/4[/] leaderboard")
+    print_leaderboard(settings, console)
+    console.print(
+        f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
+        "Real games: clutch ingest nba --season 2023-24, then dbt build (docs/runbook.md)."
+    )
+    if report.exit_code:
+        sys.exit(report.exit_code)
+
+
+def _demo_settings(settings: Settings) -> Settings:
+    """A database of its own on the embedded server: its games must not mix with real ones."""
+    import psycopg
+
+    from ingestion.database import embedded
+
+    settings = replace(settings, database_url=None)
+    embedded.start(settings)
+    with psycopg.connect(embedded.url(settings, embedded.ADMIN), autocommit=True) as connection:
+        exists = connection.execute(
+            "select from pg_database where datname = %s", [DEMO_DATABASE]
+        ).fetchone()
+        if not exists:
+            connection.execute(f"create database {DEMO_DATABASE}")
+    return replace(
+        settings,
+        database_url=embedded.url(settings, embedded.ADMIN, DEMO_DATABASE),
+        state_directory=settings.state_directory / "demo",
+    )
+
+
+def _bi_url(settings: Settings) -> str:
+    from ingestion.database.connection import role_url
+    from ingestion.database.roles import BI
+
+    return role_url(settings, BI)
+
+
+def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> None:
+    """Run dbt in this process with one progress bar; its own lines only where something is wrong.
+
+    Raises:
+        ClutchError: If a model or a test failed; dbt's messages have been printed.
+    """
+    from dbt.cli.main import dbtRunner
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting dbt", total=None)
+
+        def follow(event: Any) -> None:
+            if event.info.name == "LogStartLine":
+                name = event.data.description.split()[-1]
+                progress.update(task, description=name[:44].ljust(44), total=event.data.total)
+            elif event.info.name in ("NodeFinished", "SkippingDetails"):
+                progress.advance(task)
+            elif event.info.level in ("warn", "error"):
+                console.print(event.info.msg, markup=False, highlight=False)
+
+        with _environment(settings):
+            options = [
+                "--quiet",
+                "--no-print",
+                "--project-dir",
+                str(ROOT),
+                "--profiles-dir",
+                str(ROOT),
+            ]
+            result = dbtRunner(callbacks=[follow]).invoke([*arguments, *options])
+        progress.update(task, description="done".ljust(44))
+    if not result.success:
+        raise ClutchError(
+            f"dbt {arguments[0]} failed{f': {result.exception}' if result.exception else ''}. "
+            "Fix: see the lines above and logs/dbt.log."
+        )
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Let profiles.yml see what this process uses."""
+    before = dict(os.environ)
+    os.environ["CLUTCH_STATE_DIR"] = str(settings.state_directory)
+    os.environ["DATABASE_URL"] = settings.database_url or ""
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def print_leaderboard(
+    settings: Settings, console: Console, least_games: int = 10, rows: int = 10
+) -> None:
+    """Print the top of the newest season, read as the BI role reads it."""
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import BI
+
+    with connect(settings, BI) as connection:
+        players = connection.execute(
+            """
+            select
+                full_name, total_clutch_games, avg_clutch_score, clutch_percentile,
+                points_scored, points_over_expected
+            from clutch_leaderboard
+            where total_clutch_games >= %s and season = (select max(season) from clutch_leaderboard)
+            order by avg_clutch_score desc limit %s
+            """,
+            [least_games, rows],
+        ).fetchall()
+    table = Table(title=f"Clutch leaderboard, players with {least_games} clutch games and more")
+    for heading in ("Player", "Games", "Clutch score", "Percentile", "Points", "Over expected"):
+        table.add_column(heading, justify="left" if heading == "Player" else "right")
+    for name, games, score, percentile, points, over in players:
+        table.add_row(
+            name, f"{games}", f"{score:.1f}", f"{percentile:.0f}", f"{points}", f"{over:+.1f}"
+        )
+    console.print(table)
+    console.print(
+        "A score describes what happened in few actions; it does not yet say who is clutch.",
+        style="dim",
+    )
+
+
+@cli.group()
+def db() -> None:
+    """The embedded server, or the one that DATABASE_URL names."""
+
+
+@db.command("start")
+def db_start() -> None:
+    """Start the embedded server and bring the database up to date."""
+    from ingestion.database.migrate import ensure_ready
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    click.echo(
+        "DATABASE_URL is set; that server is reachable and migrated."
+        if settings.database_url
+        else "running"
+    )
+
+
+@db.command("stop")
+def db_stop() -> None:
+    """Stop the embedded server; a server named by DATABASE_URL is left alone."""
+    from ingestion.database import embedded
+
+    settings = Settings.load()
+    click.echo(
+        "stopped" if embedded.stop(replace(settings, database_url=None)) else "was not running"
+    )
+
+
+@db.command("url")
+@click.option(
+    "--role", default="clutch_bi", show_default=True, help="Role that the session acts as."
+)
+def db_url(role: str) -> None:
+    """Print the address for a session of a role; it holds the password that DATABASE_URL holds."""
+    from ingestion.database.connection import role_url
+    from ingestion.database.roles import ALL_ROLES
+
+    if role not in ALL_ROLES:
+        raise click.BadParameter(f"{role!r} is none of {', '.join(ALL_ROLES)}", param_hint="--role")
+    click.echo(role_url(Settings.load(), role))
+
+
+@db.command("migrate")
+@as_json
+def db_migrate(as_json: bool) -> None:
+    """Apply the migrations that the database lacks."""
+    from ingestion.database.connection import check
+    from ingestion.database.migrate import migrate
+
+    settings = Settings.load()
+    check(settings)
+    applied = migrate(settings)
+    click.echo(
+        json.dumps({"applied": applied}) if as_json else "\n".join(applied) or "nothing to do"
+    )
+
+
+@cli.group()
+def ingest() -> None:
+    """Load raw payloads; nothing is computed here."""
+
+
+@ingest.command("nba")
+@click.option("--season", help="Finished games of a season, e.g. 2023-24.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Finished games on or after a date (US Eastern).",
+)
+@click.option(
+    "--games",
+    "game_ids",
+    multiple=True,
+    help="A game id; may be given again, or several with commas.",
+)
+@click.option(
+    "--from", "directory", type=click.Path(path_type=Path), help="A folder of wire-format files."
+)
+@as_json
+def ingest_nba(
+    season: str | None,
+    since: datetime | None,
+    game_ids: tuple[str, ...],
+    directory: Path | None,
+    as_json: bool,
+) -> None:
+    """Play-by-play and box scores, from the league's services or from files in its wire format."""
+    from ingestion import nba
+
+    report = nba.ingest(
+        Settings.load(),
+        directory=directory,
+        season=season,
+        since=since.date() if since else None,
+        game_ids=[game_id for value in game_ids for game_id in value.replace(",", " ").split()],
+        show_progress=not as_json,
+    )
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), default=str))
+    else:
+        for item in report.quarantined[:20]:
+            click.echo(f"quarantined: {item.resource} {item.record_key}: {item.detail}", err=True)
+        if len(report.quarantined) > 20:
+            click.echo(
+                f"... and {len(report.quarantined) - 20} more in operations.quarantine", err=True
+            )
+        click.echo(report.closing_line())
+    sys.exit(report.exit_code)
+
+
+@cli.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Freshness, last runs and quarantine: one screen."""
+    from ingestion.status import read_status
+
+    found = read_status(Settings.load())
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), default=str))
+        return
+    console = Console()
+    for title, headings, rows in found.tables():
+        table = Table(*headings, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*("" if value is None else str(value) for value in row))
+        console.print(table if rows else f"{title}: none")
+
+
+CHECKS: dict[str, list[str]] = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
+    "pytest": ["pytest"],
+}
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_arguments: tuple[str, ...]) -> None:
+    """Run every check: ruff, mypy, sqlfluff and pytest. Arguments go to pytest alone."""
+    failed = []
+    for name, command in CHECKS.items():
+        extra = list(pytest_arguments) if name == "pytest" else []
+        if pytest_arguments and name != "pytest":
+            continue
+        click.secho(f"== {name}", bold=True, err=True)
+        done = subprocess.run([sys.executable, "-m", *command, *extra], cwd=ROOT, check=False)
+        if done.returncode != 0:
+            failed.append(name)
+    if failed:
+        raise ClutchError(f"failed: {', '.join(failed)}. Fix: see the lines above.")
+
+
+if __name__ == "__main__":
+    main()

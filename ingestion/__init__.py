@@ -1,0 +1,1 @@
+"""Thin ingestion: fetch, verify, store raw. No metric is computed here."""
