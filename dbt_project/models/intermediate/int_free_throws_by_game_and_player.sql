@@ -1,0 +1,28 @@
+-- Grain: one row per game and player who shot a free throw.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='sync_all_columns',
+    indexes=[{'columns': ['game_id', 'player_id'], 'unique': true}],
+    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
+    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
+) }}
+
+with changed_games as (
+    {{ changed_games(ref('stg_nba__game_versions')) }}
+),
+
+free_throws as (
+    select actions.*
+    from {{ ref('int_actions_sequenced') }} as actions
+    inner join changed_games on actions.game_id = changed_games.game_id
+    where actions.action_type = 'freethrow' and actions.player_id is not null
+)
+
+select
+    game_id,
+    player_id,
+    count(*)::integer as attempts,
+    sum(case when is_made then 1 else 0 end)::integer as makes
+from free_throws
+group by game_id, player_id

@@ -1,0 +1,56 @@
+-- Grain: one row per player and season, all finished games.
+{{ config(materialized='view') }}
+
+with scores as (
+    select * from {{ ref('clutch_performance_scores') }}
+),
+
+games as (
+    select * from {{ ref('games') }}
+    where is_final
+),
+
+players as (
+    select * from {{ ref('players') }}
+),
+
+seasons as (
+    select
+        scores.player_id,
+        games.season,
+        count(distinct scores.game_id)::integer as total_clutch_games,
+        avg(scores.clutch_score)::numeric(5, 2) as avg_clutch_score,
+        sum(scores.points_scored)::integer as points_scored,
+        sum(scores.points_over_expected)::numeric(8, 4) as points_over_expected,
+        sum(scores.win_probability_added) as win_probability_added,
+        avg(scores.recovery_score_pregame) as avg_recovery_score
+    from scores
+    inner join games on scores.game_id = games.game_id
+    group by scores.player_id, games.season
+),
+
+ranked as (
+    select
+        player_id,
+        season,
+        (100 * percent_rank() over (partition by season order by avg_clutch_score))::numeric(5, 2)
+            as clutch_percentile
+    from seasons
+    where total_clutch_games >= {{ var('clutch_min_games') }}
+)
+
+select
+    seasons.player_id,
+    seasons.season,
+    players.full_name,
+    seasons.total_clutch_games,
+    seasons.avg_clutch_score,
+    ranked.clutch_percentile,
+    seasons.points_scored,
+    seasons.points_over_expected,
+    seasons.win_probability_added,
+    seasons.avg_recovery_score
+from seasons
+inner join players on seasons.player_id = players.player_id
+left join ranked
+    on seasons.player_id = ranked.player_id and seasons.season = ranked.season

@@ -1,0 +1,106 @@
+-- Grain: one row per action in clutch time and player credited with it.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='append_new_columns',
+    indexes=[{'columns': ['game_id']}],
+    pre_hook="{{ forget_changed_games(ref('int_game_scoring_versions')) }}",
+    post_hook="{{ record_built_games(ref('int_game_scoring_versions')) }}"
+) }}
+
+with changed_games as (
+    {{ changed_games(ref('int_game_scoring_versions')) }}
+),
+
+credited as (
+    select * from {{ ref('credited_actions') }}
+),
+
+games as (
+    select games.*
+    from {{ ref('int_games_described') }} as games
+    inner join changed_games on games.game_id = changed_games.game_id
+),
+
+actions as (
+    select
+        actions.*,
+        games.home_team_id,
+        games.utc_date,
+        least(floor(actions.shot_distance_feet)::integer, 35) as distance_feet
+    from {{ ref('int_clutch_actions') }} as actions
+    inner join games on actions.game_id = games.game_id
+),
+
+shot_rates as (
+    select * from {{ ref('int_shot_make_rates') }}
+),
+
+free_throw_rates as (
+    select * from {{ ref('int_free_throw_rates') }}
+),
+
+credits as (
+    select
+        actions.*,
+        credited.credited_action_type,
+        credited.success_rule,
+        case credited.credit_column
+            when 'assist_player_id' then actions.assist_player_id
+            else actions.player_id
+        end as credited_player_id,
+        case actions.action_type when '3pt' then 3 when '2pt' then 2 when 'freethrow' then 1 end
+            as shot_value
+    from actions
+    inner join credited on actions.action_type = credited.action_type
+)
+
+select
+    credits.game_id || '-' || lpad(credits.action_number::text, 4, '0')
+    || '-' || credits.credited_action_type || '-' || credits.credited_player_id as action_id,
+    credits.situation_id,
+    credits.game_id,
+    credits.credited_player_id as player_id,
+    credits.team_id,
+    credits.action_number,
+    credits.order_number,
+    credits.action_timestamp,
+    {{ clock_text('credits.seconds_remaining') }} as game_clock,
+    credits.seconds_remaining::numeric(8, 2) as seconds_remaining,
+    credits.period::integer as period,
+    credits.credited_action_type as action_type,
+    credits.action_subtype,
+    case credits.success_rule
+        when 'made' then credits.is_made
+        else credits.success_rule = 'always'
+    end as is_successful,
+    case
+        when credits.success_rule = 'made' and credits.is_made then credits.shot_value else 0
+    end as points_scored,
+    (case
+        when credits.success_rule <> 'made' then null
+        when credits.action_type = 'freethrow' then free_throw_rates.make_rate
+        else credits.shot_value * shot_rates.make_rate
+    end)::numeric(6, 4) as expected_points,
+    (case
+        when credits.team_id = credits.home_team_id
+            then credits.score_home_before - credits.score_away_before
+        else credits.score_away_before - credits.score_home_before
+    end)::integer as score_margin,
+    null::float8 as win_probability_added,
+    'nba_cdn' as data_source
+from credits
+left join shot_rates
+    on
+        credits.utc_date = shot_rates.utc_date
+        and credits.shot_value = shot_rates.shot_value
+        and credits.distance_feet = shot_rates.distance_feet
+left join free_throw_rates
+    on
+        credits.game_id = free_throw_rates.game_id
+        and credits.player_id = free_throw_rates.player_id
+        and credits.action_type = 'freethrow'
+where
+    credits.credited_player_id is not null
+    -- an assist belongs to a made shot only
+    and (credits.credited_action_type <> 'assist' or credits.is_made)

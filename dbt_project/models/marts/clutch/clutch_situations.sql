@@ -1,0 +1,77 @@
+-- Grain: one row per unbroken stretch of clutch time in one period.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='append_new_columns',
+    indexes=[{'columns': ['game_id']}],
+    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
+    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
+) }}
+
+with changed_games as (
+    {{ changed_games(ref('stg_nba__game_versions')) }}
+),
+
+actions as (
+    select
+        actions.*,
+        row_number() over (
+            partition by actions.situation_id order by actions.order_number
+        ) as place_from_start,
+        row_number() over (
+            partition by actions.situation_id order by actions.order_number desc
+        ) as place_from_end,
+        -- how close, and how late: 1 is a tie at the buzzer; leverage takes its place with win probability
+        (
+            1 - abs(actions.score_home_before - actions.score_away_before)
+            / ({{ var('clutch_max_score_margin') }} + 1.0)
+        ) * (
+            1 - 0.5 * actions.seconds_remaining / {{ var('clutch_max_seconds_remaining') }}
+        ) as intensity
+    from {{ ref('int_clutch_actions') }} as actions
+    inner join changed_games on actions.game_id = changed_games.game_id
+),
+
+stretches as (
+    select
+        situation_id,
+        game_id,
+        period,
+        min(action_timestamp) as start_timestamp,
+        max(action_timestamp) as end_timestamp,
+        max(seconds_remaining)::numeric(8, 2) as seconds_remaining_start,
+        min(seconds_remaining)::numeric(8, 2) as seconds_remaining_end,
+        count(*)::integer as actions_total,
+        max(intensity)::numeric(5, 4) as clutch_intensity,
+        max(case when place_from_start = 1 then score_home_before end)::integer as home_score,
+        max(case when place_from_start = 1 then score_away_before end)::integer as away_score,
+        max(case when place_from_end = 1 then score_home end)::integer as home_score_end,
+        max(case when place_from_end = 1 then score_away end)::integer as away_score_end
+    from actions
+    group by situation_id, game_id, period
+)
+
+select
+    stretches.situation_id,
+    stretches.game_id,
+    case when stretches.period <= 4 then 'fourth_quarter' else 'overtime' end as situation_type,
+    stretches.start_timestamp,
+    stretches.end_timestamp,
+    {{ clock_text('stretches.seconds_remaining_start') }} as game_clock_start,
+    {{ clock_text('stretches.seconds_remaining_end') }} as game_clock_end,
+    stretches.seconds_remaining_start,
+    stretches.seconds_remaining_end,
+    stretches.period::integer as period,
+    stretches.home_score - stretches.away_score as score_margin,
+    abs(stretches.home_score - stretches.away_score) as score_margin_absolute,
+    stretches.home_score,
+    stretches.away_score,
+    stretches.home_score_end,
+    stretches.away_score_end,
+    stretches.actions_total,
+    true as is_clutch_time,
+    stretches.clutch_intensity,
+    games.playoff_game,
+    'nba_cdn' as data_source
+from stretches
+inner join {{ ref('int_games_described') }} as games on stretches.game_id = games.game_id

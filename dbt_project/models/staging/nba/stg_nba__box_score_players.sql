@@ -1,0 +1,74 @@
+-- Grain: one row per player on the box score of a game, whether he played or not.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='sync_all_columns',
+    indexes=[{'columns': ['game_id', 'player_id'], 'unique': true}],
+    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
+    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
+) }}
+
+with changed_games as (
+    {{ changed_games(ref('stg_nba__game_versions')) }}
+),
+
+boxscores as (
+    select
+        boxscores.game_id,
+        {{ json_path('boxscores.payload', ['game']) }} as game
+    from {{ ref('stg_nba__boxscore_versions') }} as boxscores
+    inner join changed_games on boxscores.game_id = changed_games.game_id
+),
+
+sides as (
+    select
+        game_id,
+        {{ json_path('game', ['homeTeam']) }} as team
+    from boxscores
+    union all
+    select
+        game_id,
+        {{ json_path('game', ['awayTeam']) }} as team
+    from boxscores
+),
+
+players as (
+    select
+        sides.game_id,
+        {{ json_text('sides.team', 'teamId') }} as team_id,
+        player.value
+    from sides
+    {{ json_each(json_path('sides.team', ['players']), 'player') }}
+)
+
+select
+    game_id,
+    team_id,
+    {{ json_text('value', 'personId') }} as player_id,
+    {{ json_text('value', 'name') }} as full_name,
+    {{ json_text('value', 'position') }} as position,
+    coalesce({{ json_text('value', 'starter') }} = '1', false) as is_starter,
+    coalesce({{ json_text('value', 'played') }} = '1', false) as has_played,
+    {{ duration_seconds(json_path_text('value', ['statistics', 'minutes'])) }} as played_seconds,
+    {{ json_path_text('value', ['statistics', 'points']) }}::integer as points,
+    {{ json_path_text('value', ['statistics', 'fieldGoalsMade']) }}::integer as field_goals_made,
+    {{ json_path_text('value', ['statistics', 'fieldGoalsAttempted']) }}::integer
+        as field_goals_attempted,
+    {{ json_path_text('value', ['statistics', 'threePointersMade']) }}::integer
+        as three_pointers_made,
+    {{ json_path_text('value', ['statistics', 'threePointersAttempted']) }}::integer
+        as three_pointers_attempted,
+    {{ json_path_text('value', ['statistics', 'freeThrowsMade']) }}::integer as free_throws_made,
+    {{ json_path_text('value', ['statistics', 'freeThrowsAttempted']) }}::integer
+        as free_throws_attempted,
+    {{ json_path_text('value', ['statistics', 'reboundsOffensive']) }}::integer
+        as offensive_rebounds,
+    {{ json_path_text('value', ['statistics', 'reboundsDefensive']) }}::integer
+        as defensive_rebounds,
+    {{ json_path_text('value', ['statistics', 'assists']) }}::integer as assists,
+    {{ json_path_text('value', ['statistics', 'turnovers']) }}::integer as turnovers,
+    {{ json_path_text('value', ['statistics', 'steals']) }}::integer as steals,
+    {{ json_path_text('value', ['statistics', 'blocks']) }}::integer as blocks,
+    {{ json_path_text('value', ['statistics', 'foulsPersonal']) }}::integer as personal_fouls,
+    {{ json_path_text('value', ['statistics', 'plusMinusPoints']) }}::float8 as plus_minus_points
+from players

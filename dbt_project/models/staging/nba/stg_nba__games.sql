@@ -1,0 +1,44 @@
+-- Grain: one row per game that has both payloads, as its box score tells it.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='sync_all_columns',
+    indexes=[{'columns': ['game_id'], 'unique': true}],
+    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
+    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
+) }}
+
+with changed_games as (
+    {{ changed_games(ref('stg_nba__game_versions')) }}
+),
+
+boxscores as (
+    select
+        boxscores.game_id,
+        {{ json_path('boxscores.payload', ['game']) }} as game
+    from {{ ref('stg_nba__boxscore_versions') }} as boxscores
+    inner join changed_games on boxscores.game_id = changed_games.game_id
+)
+
+select
+    game_id,
+    substr(game_id, 3, 1)::integer as season_type_digit,
+    substr(game_id, 4, 2)::integer as season_digits,
+    {{ utc_timestamp(json_text('game', 'gameTimeUTC')) }} as tipoff_at,
+    {{ json_text('game', 'gameStatus') }}::integer as game_status,
+    {{ json_text('game', 'duration') }}::integer as duration_minutes,
+    {{ json_text('game', 'attendance') }}::integer as attendance,
+    {{ json_path_text('game', ['arena', 'arenaName']) }} as arena_name,
+    {{ json_path_text('game', ['arena', 'arenaCity']) }} as arena_city,
+    {{ json_path_text('game', ['arena', 'arenaTimezone']) }} as arena_timezone,
+    {{ json_path_text('game', ['homeTeam', 'teamId']) }} as home_team_id,
+    {{ json_path_text('game', ['homeTeam', 'teamTricode']) }} as home_tricode,
+    {{ json_path_text('game', ['homeTeam', 'teamCity']) }} as home_city,
+    {{ json_path_text('game', ['homeTeam', 'teamName']) }} as home_name,
+    {{ json_path_text('game', ['homeTeam', 'score']) }}::integer as home_score,
+    {{ json_path_text('game', ['awayTeam', 'teamId']) }} as away_team_id,
+    {{ json_path_text('game', ['awayTeam', 'teamTricode']) }} as away_tricode,
+    {{ json_path_text('game', ['awayTeam', 'teamCity']) }} as away_city,
+    {{ json_path_text('game', ['awayTeam', 'teamName']) }} as away_name,
+    {{ json_path_text('game', ['awayTeam', 'score']) }}::integer as away_score
+from boxscores
