@@ -52,10 +52,12 @@ def _make_environment(python: Path) -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     print("Setting up .venv (once, about half a minute) ...", file=sys.stderr, flush=True)  # noqa: T201
+    # the interpreter that made the environment: inside it there is no pip
+    base = getattr(sys, "_base_executable", sys.executable)
     if not python.exists():
         # without pip inside: Debian's Python cannot put it there, and uv does not need it
-        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT)])
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        _run([base, "-m", "venv", "--clear", "--without-pip", str(ENVIRONMENT)])
+    pip = [base, "-m", "pip", "--python", str(python), "install", "--quiet"]
     versions = ENVIRONMENT / "requirements.txt"
     versions.write_text("\n".join(project["optional-dependencies"]["locked"]) + "\n")
     exact = ["--no-deps", "-r", str(versions)]

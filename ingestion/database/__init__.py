@@ -1,0 +1,1 @@
+"""The database: connection per role, the embedded server, and migrations of operational tables."""

@@ -1,0 +1,104 @@
+"""Databases for tests: one embedded server for the run, a fresh migrated database per test."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ingestion.database import embedded
+from ingestion.database.migrate import migrate
+from ingestion.settings import Settings
+
+
+@pytest.fixture
+def new_state_directory() -> Iterator[Callable[[Path], Settings]]:
+    """A function that gives settings for a state directory; its server is stopped afterwards."""
+    given: list[Settings] = []
+
+    def settings(state_directory: Path) -> Settings:
+        given.append(_settings(state_directory))
+        return given[-1]
+
+    yield settings
+    for used in given:
+        home = used.state_directory / "postgres"
+        fallback = home.readlink() if home.is_symlink() else None
+        embedded.stop(used)
+        # a test that kills a server leaves its socket behind
+        shutil.rmtree(used.socket_directory, ignore_errors=True)
+        if fallback is not None:
+            shutil.rmtree(fallback, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_settings() -> Iterator[Settings]:
+    """Settings of the test run's own embedded server, started; its database is not migrated."""
+    # Not pytest's own temporary folder: that is 0700, and a root's server could not enter it.
+    directory = Path(tempfile.mkdtemp(prefix="clutch-test-"))
+    directory.chmod(0o711)
+    settings = _settings(directory / "state")
+    embedded.start(settings)
+    yield settings
+    embedded.stop(settings)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def make_database(embedded_settings: Settings) -> Iterator[Callable[[], Settings]]:
+    """A function that makes an empty database on that server and gives settings that name it."""
+    numbers = itertools.count(1)
+    made: list[str] = []
+
+    def make() -> Settings:
+        name = f"test_{next(numbers)}"
+        with _administrator(embedded_settings) as connection:
+            connection.execute(f"create database {name}")
+        made.append(name)
+        url = embedded.url(embedded_settings, embedded.ADMIN, name)
+        return dataclasses.replace(embedded_settings, database_url=url)
+
+    yield make
+    with _administrator(embedded_settings) as connection:
+        for name in made:
+            connection.execute(f"drop database if exists {name} with (force)")
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[[], Settings]) -> Settings:
+    """Settings that name a database of this test's own, without any migration."""
+    return make_database()
+
+
+@pytest.fixture
+def database(make_database: Callable[[], Settings]) -> Settings:
+    """Settings that name a migrated database of this test's own (about 0.1 s)."""
+    settings = make_database()
+    migrate(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def module_database(make_database: Callable[[], Settings]) -> Settings:
+    """As ``database``, shared by the tests of one module."""
+    settings = make_database()
+    migrate(settings)
+    return settings
+
+
+def _settings(state_directory: Path) -> Settings:
+    # whatever DATABASE_URL the environment names
+    return dataclasses.replace(
+        Settings.load(), database_url=None, state_directory=state_directory.resolve()
+    )
+
+
+def _administrator(settings: Settings) -> psycopg.Connection[tuple[object, ...]]:
+    url = embedded.url(settings, embedded.ADMIN, "postgres")
+    return psycopg.connect(url, autocommit=True)

@@ -1,0 +1,130 @@
+"""Rules that hold for the dbt project as a whole, read from its manifest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from ingestion.settings import Settings
+from tests.support.dbt_runs import PROJECT_ROOT, invoke_dbt
+
+LAYERS = ("staging", "intermediate", "marts")
+
+
+@pytest.fixture(scope="module")
+def manifest(
+    embedded_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    done = invoke_dbt(embedded_settings, ["parse"], tmp_path_factory.mktemp("target"))
+    assert done.success, done.exception
+    manifest: dict[str, Any] = done.result.to_dict(omit_none=False)
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    assert len(found) > 20
+    return found
+
+
+def layer(node: dict[str, Any]) -> str:
+    return node["fqn"][1] if node["resource_type"] == "model" else node["resource_type"]
+
+
+def test_every_model_and_column_is_described(models: list[dict[str, Any]]) -> None:
+    bare = [model["name"] for model in models if not model["description"].strip()]
+    assert bare == []
+    undescribed = [
+        f"{model['name']}.{column['name']}"
+        for model in models
+        for column in model["columns"].values()
+        if not column["description"].strip()
+    ]
+    assert undescribed == []
+
+
+def test_only_staging_reads_sources_and_layers_never_look_back(
+    manifest: dict[str, Any], models: list[dict[str, Any]]
+) -> None:
+    wrong = []
+    for model in models:
+        for parent in model["depends_on"]["nodes"]:
+            if parent.startswith("source."):
+                if layer(model) != "staging":
+                    wrong.append(f"{model['name']} reads {parent}")
+            elif parent.startswith("model."):
+                upstream = manifest["nodes"][parent]
+                if LAYERS.index(layer(upstream)) > LAYERS.index(layer(model)):
+                    wrong.append(f"{model['name']} ({layer(model)}) reads {upstream['name']}")
+    assert wrong == []
+
+
+def test_every_mart_has_an_enforced_contract_and_every_mart_table_a_primary_key(
+    models: list[dict[str, Any]],
+) -> None:
+    marts = [model for model in models if layer(model) == "marts"]
+    assert {model["schema"] for model in marts} == {"analytics"}
+    assert [model["name"] for model in marts if not model["contract"]["enforced"]] == []
+    without_key = [
+        model["name"]
+        for model in marts
+        if model["config"]["materialized"] != "view"
+        and "primary_key" not in {constraint["type"] for constraint in model["constraints"]}
+    ]
+    assert without_key == []
+
+
+def test_a_change_of_any_var_rebuilds_every_game() -> None:
+    declared = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text())["vars"]
+    macro = (PROJECT_ROOT / "dbt_project/macros/incremental_by_game.sql").read_text()
+    listed = re.findall(r"'(\w+)'", macro.split("macro metric_vars()")[1])
+    assert sorted(listed) == sorted(declared)
+
+
+def test_the_common_subset_holds_for_models() -> None:
+    """What a second engine lacks stands in macros with dispatch, never in a model."""
+    forbidden = re.compile(
+        r"distinct on|\bqualify\b|generate_series|->>|->|#>|jsonb|at time zone|\{\{ function\(",
+        re.IGNORECASE,
+    )
+    hits = []
+    for path in sorted((PROJECT_ROOT / "dbt_project/models").rglob("*.sql")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if forbidden.search(line.split("--")[0]):
+                hits.append(f"{path.name}:{number}: {line.strip()}")
+    assert hits == []
+
+
+def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -> None:
+    columns = {model["name"]: set(model["columns"]) for model in models}
+    contract = {
+        "games": "game_id season season_type game_date tipoff_at arena_timezone home_team_id "
+        "away_team_id home_score away_score playoff_game is_final",
+        "players": "player_id full_name team_id position",
+        "teams": "team_id tricode city name",
+        "clutch_situations": "situation_id game_id situation_type start_timestamp end_timestamp "
+        "game_clock_start game_clock_end period score_margin score_margin_absolute home_score "
+        "away_score is_clutch_time clutch_intensity playoff_game data_source",
+        "clutch_player_actions": "action_id situation_id game_id player_id action_timestamp "
+        "game_clock period action_type action_subtype is_successful points_scored expected_points "
+        "score_margin win_probability_added data_source",
+        "clutch_performance_scores": "player_id game_id situation_id actions_total "
+        "actions_successful success_rate points_scored expected_points points_over_expected "
+        "clutch_score clutch_percentile win_probability_added hrv_rmssd_pregame "
+        "hrv_baseline_deviation recovery_score_pregame sleep_performance_pregame "
+        "day_strain_pregame has_wearables_data wearables_quality_score calculation_method "
+        "updated_at",
+        "clutch_player_totals": "player_id season season_type gp w l minutes pts fgm fga fg3m fg3a "
+        "ftm fta oreb dreb ast tov stl blk pf plus_minus",
+        "clutch_leaderboard": "full_name total_clutch_games avg_clutch_score clutch_percentile "
+        "points_scored points_over_expected win_probability_added avg_recovery_score",
+    }
+    missing = {
+        name: sorted(set(names.split()) - columns.get(name, set()))
+        for name, names in contract.items()
+    }
+    assert {name: gone for name, gone in missing.items() if gone} == {}

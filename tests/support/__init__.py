@@ -1,0 +1,1 @@
+"""What several test folders share: running dbt, comparing databases table by table."""
