@@ -19,6 +19,8 @@ shot_rates as (
             order by shot_value, distance_feet
         )) as rates_hash
     from {{ ref('int_shot_make_rates') }}
+    -- a distance that nobody has shot from yet has its prior, whatever later games do
+    where attempts_before > 0
     group by utc_date
 ),
 

@@ -1,0 +1,151 @@
+"""However the same games get in - twice, in halves, corrected - the tables are the same."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ingestion import nba
+from ingestion.database import roles
+from ingestion.database.connection import connect
+from ingestion.sandbox.nba import League
+from ingestion.settings import Settings
+from tests.support.dbt_runs import build
+from tests.support.tables import table_hashes
+
+WriteGames = Callable[[Path, Iterable[str]], Path]
+
+
+def load(settings: Settings, directory: Path) -> nba.IngestReport:
+    return nba.ingest(settings, directory=directory, show_progress=False)
+
+
+def without_raw(hashes: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    return {name: content for name, content in hashes.items() if not name.startswith("raw_nba.")}
+
+
+def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
+    empty = [name for name, (rows, _) in table_hashes(undisturbed).items() if rows == 0]
+    assert empty == ["raw_nba.schedule"]  # files came without one
+
+
+def test_loading_everything_twice_changes_no_row(
+    undisturbed: Settings, season_directory: Path, tmp_path: Path
+) -> None:
+    before = table_hashes(undisturbed, with_times=True)
+    report = load(undisturbed, season_directory)
+    assert (report.versions_added, report.unchanged) == (0, report.games * 2)
+    build(undisturbed, tmp_path)
+    assert table_hashes(undisturbed, with_times=True) == before
+
+
+@pytest.mark.parametrize("first", ["odd games first", "later games first"])
+def test_two_halves_equal_at_once(
+    first: str,
+    undisturbed: Settings,
+    database: Settings,
+    league: League,
+    write_games: WriteGames,
+    tmp_path: Path,
+) -> None:
+    ids = list(league.game_ids)
+    middle = len(ids) // 2
+    halves = [ids[1::2], ids[::2]] if first == "odd games first" else [ids[middle:], ids[:middle]]
+    for number, half in enumerate(halves):
+        load(database, write_games(tmp_path / f"half{number}", half))
+        build(database, tmp_path / "target")
+    assert table_hashes(database) == table_hashes(undisturbed)
+
+
+def test_incremental_equals_full_refresh_after_a_correction(
+    undisturbed: Settings,
+    database: Settings,
+    season_directory: Path,
+    league: League,
+    tmp_path: Path,
+) -> None:
+    load(database, season_directory)
+    build(database, tmp_path / "target")
+    assert table_hashes(database) == table_hashes(undisturbed)
+
+    corrected = shutil.copytree(season_directory, tmp_path / "corrected")
+    game_id = league.game_ids[10]
+    move_shots_away(corrected / f"playbyplay_{game_id}.json", feet=9)
+    report = load(database, corrected)
+    assert report.versions_added == 1
+    build(database, tmp_path / "target")
+    incremental = table_hashes(database)
+    assert incremental["intermediate.int_shots_by_game_and_distance"] != (
+        table_hashes(undisturbed)["intermediate.int_shots_by_game_and_distance"]
+    )
+
+    build(database, tmp_path / "target", "--full-refresh")
+    assert table_hashes(database) == incremental
+
+
+def test_a_correction_rebuilds_its_game_and_what_knows_its_shots(
+    database: Settings, season_directory: Path, league: League, tmp_path: Path
+) -> None:
+    load(database, season_directory)
+    build(database, tmp_path / "target")
+    game_id = league.game_ids[-20]
+    before = row_versions(database)
+
+    corrected = shutil.copytree(season_directory, tmp_path / "corrected")
+    move_shots_away(corrected / f"playbyplay_{game_id}.json", feet=9)
+    load(database, corrected)
+    build(database, tmp_path / "target")
+    after = row_versions(database)
+
+    def rebuilt(table: str) -> set[str]:
+        return {game for game, xmin in after[table].items() if before[table].get(game) != xmin}
+
+    for table in ("staging.stg_nba__actions", "intermediate.int_actions_sequenced"):
+        assert rebuilt(table) == {game_id}
+    with connect(database, roles.TRANSFORM) as connection:
+        knowing = connection.execute(
+            """
+            select later.game_id
+            from intermediate.int_games_described as later
+            inner join intermediate.int_games_described as corrected on corrected.game_id = %s
+            where later.utc_date - corrected.utc_date >= 2
+            """,
+            [game_id],
+        ).fetchall()
+    assert len(knowing) > 3
+    assert rebuilt("analytics.clutch_player_actions") <= {row[0] for row in knowing} | {game_id}
+    assert len(rebuilt("analytics.clutch_player_actions")) > 3
+
+
+def move_shots_away(path: Path, feet: float) -> None:
+    """Rewrite a play-by-play file with every field goal that much farther away."""
+    payload = orjson.loads(path.read_bytes())
+    moved = 0
+    for action in payload["game"]["actions"]:
+        if action.get("isFieldGoal") == 1:
+            action["shotDistance"] += feet
+            moved += 1
+    assert moved > 100
+    path.write_bytes(orjson.dumps(payload))
+
+
+def row_versions(settings: Settings) -> dict[str, dict[str, str]]:
+    """Per table and game the transactions that wrote its rows."""
+    tables = (
+        "staging.stg_nba__actions",
+        "intermediate.int_actions_sequenced",
+        "analytics.clutch_player_actions",
+    )
+    with connect(settings, roles.TRANSFORM) as connection:
+        return {
+            table: dict(
+                connection.execute(
+                    f"select game_id, string_agg(distinct xmin::text, ',') from {table} group by 1"
+                ).fetchall()
+            )
+            for table in tables
+        }
