@@ -163,7 +163,9 @@ def demo(game_count: int, seed: int) -> None:
     print_leaderboard(settings, console)
     console.print(
         f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
-        "Real games: clutch ingest nba --season 2023-24, then dbt build (docs/runbook.md)."
+        "Real games: clutch ingest nba --season 2023-24, then dbt build (docs/runbook.md).",
+        soft_wrap=True,
+        highlight=False,
     )
     if report.exit_code:
         sys.exit(report.exit_code)
@@ -181,7 +183,7 @@ def _demo_settings(settings: Settings) -> Settings:
         exists = connection.execute(
             "select from pg_database where datname = %s", [DEMO_DATABASE]
         ).fetchone()
-        if not exists:
+        if exists is None:
             connection.execute(f"create database {DEMO_DATABASE}")
     return replace(
         settings,
@@ -275,8 +277,9 @@ def print_leaderboard(
             [least_games, rows],
         ).fetchall()
     table = Table(title=f"Clutch leaderboard, players with {least_games} clutch games and more")
-    for heading in ("Player", "Games", "Clutch score", "Percentile", "Points", "Over expected"):
-        table.add_column(heading, justify="left" if heading == "Player" else "right")
+    table.add_column("Player", no_wrap=True)
+    for heading in ("Games", "Score", "Percentile", "Points", "Over expected"):
+        table.add_column(heading, justify="right")
     for name, games, score, percentile, points, over in players:
         table.add_row(
             name, f"{games}", f"{score:.1f}", f"{percentile:.0f}", f"{points}", f"{over:+.1f}"

@@ -79,8 +79,9 @@ def test_incremental_equals_full_refresh_after_a_correction(
     assert report.versions_added == 1
     build(database, tmp_path / "target")
     incremental = table_hashes(database)
-    assert incremental["intermediate.int_shots_by_game_and_distance"] != (
-        table_hashes(undisturbed)["intermediate.int_shots_by_game_and_distance"]
+    assert (
+        incremental["intermediate.int_shots_by_game_and_distance"]
+        != (table_hashes(undisturbed)["intermediate.int_shots_by_game_and_distance"])
     )
 
     build(database, tmp_path / "target", "--full-refresh")

@@ -1,0 +1,173 @@
+"""Commands as a person types them: results, exit codes, one clear line where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ingestion.database import embedded
+from ingestion.sandbox.nba import League, NbaSandbox
+from ingestion.settings import Settings
+from tests.support.dbt_runs import PROJECT_ROOT
+
+
+def run(
+    *arguments: str | Path, settings: Settings | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    if settings is not None:
+        environment.setdefault("DATABASE_URL", settings.database_url or "")
+        environment.setdefault("CLUTCH_STATE_DIR", str(settings.state_directory))
+    return subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def clutch(
+    *arguments: str | Path, settings: Settings | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "clutch", *arguments, settings=settings, **environment)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *words: str) -> None:
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in (*words, "Fix:"):
+        assert word in lines[0]
+
+
+@pytest.fixture(scope="module")
+def own_state() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory(prefix="clutch-test-") as directory:
+        Path(directory).chmod(0o711)
+        settings = replace(
+            Settings.load(), database_url=None, state_directory=Path(directory).resolve() / "state"
+        )
+        yield settings
+        embedded.stop(settings)
+
+
+def test_demo_ends_with_a_leaderboard_and_may_be_repeated(own_state: Settings) -> None:
+    for versions_added in ("321 versions added", "0 versions added"):
+        # the schedule is a payload too
+        done = clutch("demo", "--games", "160", settings=own_state)
+        assert done.returncode == 0, done.stderr
+        assert versions_added in done.stderr
+        assert "Clutch leaderboard" in done.stderr
+        rows = [line for line in done.stderr.splitlines() if line.startswith("│")]
+        assert len(rows) == 10
+
+
+def test_bare_dbt_build_finds_the_embedded_server(own_state: Settings, tmp_path: Path) -> None:
+    assert clutch("db", "start", settings=own_state).returncode == 0
+    dbt = Path(sys.executable).with_name("dbt")
+    for target in (tmp_path, tmp_path):
+        done = run(
+            *(dbt, "build", "--target-path", target, "--log-path", target), settings=own_state
+        )
+        assert done.returncode == 0, done.stdout
+        assert "ERROR=0" in done.stdout
+
+
+def test_db_start_url_stop(own_state: Settings) -> None:
+    assert clutch("db", "start", settings=own_state).stdout == "running\n"
+    address = clutch("db", "url", "--role", "clutch_bi", settings=own_state).stdout.strip()
+    assert address.startswith("postgresql://clutch_bi:")
+    assert clutch("db", "stop", settings=own_state).stdout == "stopped\n"
+    assert clutch("db", "stop", settings=own_state).stdout == "was not running\n"
+
+
+def test_ingest_from_a_host_then_status(database: Settings, league: League) -> None:
+    with NbaSandbox(league) as sandbox:
+        host = {"NBA_CDN_BASE_URL": sandbox.base_url}
+        games = ",".join(league.game_ids[:3])
+        done = clutch("ingest", "nba", "--games", games, "--json", settings=database, **host)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["versions_added"] == 6
+    status = clutch("status", "--json", settings=database)
+    found = json.loads(status.stdout)
+    assert [row[0] for row in found["runs"]] == [f"ingest nba --games {games.replace(',', ' ')}"]
+    assert clutch("status", settings=database).returncode == 0
+
+
+def test_a_bad_file_is_quarantined_and_the_rest_goes_on(
+    database: Settings, season_directory: Path, league: League, tmp_path: Path
+) -> None:
+    good, bad = league.game_ids[:2]
+    for game_id in (good, bad):
+        for name in (f"playbyplay_{game_id}.json", f"boxscore_{game_id}.json"):
+            body = (season_directory / name).read_bytes()
+            (tmp_path / name).write_bytes(body[: len(body) // 2] if bad in name else body)
+    done = clutch("ingest", "nba", "--from", tmp_path, settings=database)
+    assert done.returncode == 3, done.stderr
+    assert "2 quarantined" in done.stdout.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "quarantined: playbyplay" in done.stderr
+
+
+def test_a_database_address_of_another_kind() -> None:
+    done = clutch("db", "migrate", DATABASE_URL="mysql://root@localhost/clutch")
+    assert_one_line(done, 1, "DATABASE_URL", "postgresql://")
+
+
+def test_an_unreachable_database() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: refuses
+        address = f"postgresql://someone:secret@127.0.0.1:{taken.getsockname()[1]}/clutch"
+        done = clutch("ingest", "nba", "--games", "0022300061", DATABASE_URL=address)
+    assert_one_line(done, 1, "DATABASE_URL")
+    assert "secret" not in done.stderr
+
+
+def test_an_unreachable_league(database: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = clutch(
+            *("ingest", "nba", "--games", "0022300061", "--json"),
+            settings=database,
+            NBA_CDN_BASE_URL=host,
+        )
+    assert_one_line(done, 1, "NBA_CDN_BASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--season", "2023"], ["--season", "2023-24"]),
+        (["--games", "22300061"], ["22300061"]),
+        (["--from", "no/such/folder"], ["--from"]),
+        ([], ["--season"]),
+        (["--season", "2023-24", "--games", "0022300061"], ["--games"]),
+    ],
+)
+def test_wrong_usage(database: Settings, arguments: list[str], words: list[str]) -> None:
+    assert_one_line(clutch("ingest", "nba", *arguments, settings=database), 2, *words)
+
+
+def test_a_season_that_the_host_does_not_have(database: Settings, league: League) -> None:
+    with NbaSandbox(league) as sandbox:
+        done = clutch(
+            *("ingest", "nba", "--season", "1999-00", "--json"),
+            settings=database,
+            NBA_CDN_BASE_URL=sandbox.base_url,
+        )
+    assert done.returncode != 0
+    assert "--season" in done.stderr
+    assert league.settings.season in done.stderr
+    assert "Traceback" not in done.stderr
