@@ -15,6 +15,9 @@ import pytest
 from ingestion.database import embedded
 from ingestion.database.migrate import migrate
 from ingestion.settings import Settings
+from tests.support.external_server import external_server
+
+__all__ = ["external_server"]
 
 
 @pytest.fixture

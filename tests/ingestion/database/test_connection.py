@@ -24,7 +24,7 @@ from ingestion.errors import ClutchError, SettingError
 from ingestion.settings import Settings
 
 if TYPE_CHECKING:
-    from conftest import ExternalServer
+    from tests.support.external_server import ExternalServer
 
 PASSWORD = "p@ss/w:rd#1 %41+é"
 

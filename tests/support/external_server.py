@@ -1,4 +1,4 @@
-"""A second, real server: PostgreSQL 15 of the system, over TCP and with passwords."""
+"""A second, real server: the PostgreSQL of the system, over TCP and with passwords."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ import pytest
 
 from ingestion.database.server_account import server_account
 
-PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+# Debian's place; the oldest version there, because 15 is the oldest that the project promises
+_INSTALLED = sorted(
+    Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3])
+)
 ADMIN_PASSWORD = "p@ss/w:rd#1 %41+é"  # every character that an address gives a meaning to
 
 
@@ -38,11 +41,12 @@ class ExternalServer:
 
 @pytest.fixture(scope="session")
 def external_server() -> Iterator[ExternalServer]:
-    if not PROGRAMS.is_dir():
-        message = f"no PostgreSQL 15 in {PROGRAMS} (Debian: apt-get install postgresql-15)"
+    if not _INSTALLED:
+        message = "no PostgreSQL in /usr/lib/postgresql (Debian: apt-get install postgresql)"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+    programs = _INSTALLED[0].parent
     folder = Path(tempfile.mkdtemp(prefix="clutch-test-"))
     folder.chmod(0o711)
     data = folder / "data"
@@ -54,7 +58,7 @@ def external_server() -> Iterator[ExternalServer]:
     account.give(password_file)
     made = account.run(
         [
-            *(PROGRAMS / "initdb", "-D", data, "-U", "administrator", "-A", "scram-sha-256"),
+            *(programs / "initdb", "-D", data, "-U", "administrator", "-A", "scram-sha-256"),
             *("-E", "UTF8", "--locale=C", "--no-sync", f"--pwfile={password_file}"),
         ]
     )
@@ -63,7 +67,7 @@ def external_server() -> Iterator[ExternalServer]:
         server = ExternalServer(free.getsockname()[1])
     options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     process = subprocess.Popen(
-        [PROGRAMS / "postgres", "-D", data, "-p", str(server.port), *options],
+        [programs / "postgres", "-D", data, "-p", str(server.port), *options],
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
