@@ -1,8 +1,8 @@
 """Errors that a person can act on.
 
-Every error that bad input or a bad setting can cause is a :class:`ClutchError`: one line that names the
-field or setting and the fix. The command line prints that line without a traceback and exits with
-``exit_code`` (0 done, 1 failed, 2 wrong usage, 3 partly done).
+Every error that bad input or a bad setting can cause is a :class:`ClutchError`: one line that names
+the field or setting and the fix. The command line prints that line without a traceback and exits
+with ``exit_code`` (0 done, 1 failed, 2 wrong usage, 3 partly done).
 """
 
 from __future__ import annotations

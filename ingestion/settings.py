@@ -1,8 +1,9 @@
 """Every setting in one place, read from the environment and from nothing else.
 
 A ``.env`` file is loaded by the shell or by cron (``set -a; . ./.env``), never by this code: a bare
-``dbt build`` cannot read one, and two commands of one project must not disagree on which database they use.
-All hosts are settings, so that any source can be pointed at a local server; ``.env.example`` lists them.
+``dbt build`` cannot read one, and two commands of one project must not disagree on which database
+they use. All hosts are settings, so that any source can be pointed at a local server;
+``.env.example`` lists them.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ class Settings:
 
     Attributes:
         database_url: ``DATABASE_URL``, or None for the embedded server.
-        state_directory: Where the embedded server, dlt's working folders and other state of this checkout
-            live (``CLUTCH_STATE_DIR``, default ``.clutch`` in the project; git ignores it).
+        state_directory: Where the embedded server, dlt's working folders and other state of this
+            checkout live (``CLUTCH_STATE_DIR``, default ``.clutch`` in the project; git ignores
+            it).
         nba_cdn_base_url: Host of the league's static and live-data files.
         nba_stats_base_url: Host of the league's stats API.
         nba_stats_user_agent: ``User-Agent`` sent to both.
@@ -69,7 +71,8 @@ class Settings:
             raise SettingError(
                 "DATABASE_URL",
                 "it does not start with postgresql://",
-                "write postgresql://user:password@host:port/database, or unset it for the embedded server",
+                "write postgresql://user:password@host:port/database, or unset it for the "
+                "embedded server",
             )
         return cls(
             database_url=database_url,
@@ -90,7 +93,7 @@ class Settings:
         """Folder of the embedded server's socket.
 
         ``profiles.yml`` computes the same path (md5 of the state directory's), which is how a bare
-        ``dbt build`` finds the server. It is short because a socket's path may have at most 107 bytes.
+        ``dbt build`` finds the server. It is short: a socket's path may have at most 107 bytes.
         """
         digest = hashlib.md5(str(self.state_directory).encode(), usedforsecurity=False)
         return Path("/tmp") / f"clutch-{digest.hexdigest()[:12]}"  # noqa: S108 - made 0700, owner checked

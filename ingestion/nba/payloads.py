@@ -1,0 +1,286 @@
+"""Check what arrived before it is stored: damaged payloads are told apart from unfamiliar ones.
+
+A payload passes when it is JSON that Postgres can hold and has the few keys without which it
+belongs to no game. Everything else is the source's own: both forms of the play-by-play, unknown
+keys and new ``actionType`` values pass unchanged. Every kind of damage has a reason code, which the
+quarantine counts by, and a sentence that names the field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from ingestion.nba.games import is_game_id, is_season
+
+Resource = Literal["playbyplay", "boxscore", "schedule"]
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Larger bodies are refused: the longest game is below 1 MB, a season's schedule below 4 MB."""
+
+_GZIP_MARK = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# orjson reads such a number as 0.0; Postgres keeps every digit and refuses it ("value overflows
+# numeric format")
+_TINY_NUMBER = re.compile(rb"[eE]-0*[1-9][0-9]{4,}")
+
+
+class PayloadError(Exception):
+    """A payload that cannot be stored as what it claims to be.
+
+    Args:
+        reason: Code that the quarantine counts by, for example ``truncated_json``.
+        detail: One sentence that names the field or place.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A payload that passed.
+
+    Attributes:
+        resource: What it is.
+        key: Game id; season of a schedule.
+        text: The JSON as sent, UTF-8, uncompressed, with its envelope ``meta``.
+        content_hash: SHA-256 (hex) of the canonical JSON without ``meta``, whose ``time`` changes
+            with every fetch.
+        source_time: ``meta.time`` as sent, None where absent.
+        game_status: Of a box score: 1 not started, 2 live, 3 final; None where it is not told.
+    """
+
+    resource: Resource
+    key: str
+    text: bytes
+    content_hash: str
+    source_time: str | None
+    game_status: int | None
+
+
+def read_payload(resource: Resource, key: str | None, body: bytes, *, is_gzip: bool) -> Payload:
+    """Check a body as it arrived.
+
+    Args:
+        resource: What it should be.
+        key: The game id that its address or file name promises; None for a schedule, which names
+            its own season.
+        body: The bytes as received, gzip or not.
+        is_gzip: Whether the sender or the file's name says that it is gzip; gzip is recognised
+            without it as well.
+
+    Returns:
+        The payload.
+
+    Raises:
+        PayloadError: With one of the reasons ``malformed_game_id``, ``empty_body``,
+            ``gzip_damaged``, ``too_large``, ``invalid_utf8``, ``html_page``, ``truncated_json``,
+            ``not_json``, ``nul_character``, ``number_out_of_range``, ``wrong_shape``,
+            ``game_id_mismatch``.
+    """
+    if resource != "schedule" and not is_game_id(key):
+        raise PayloadError(
+            "malformed_game_id", f"{key!r} in the name is not a game id (ten digits)"
+        )
+    text = _plain_text(body, is_gzip)
+    document = _parse(text)
+    _refuse_what_postgres_cannot_hold(text, document)
+    # the envelope is no content: its time changes with every fetch
+    meta = document.pop("meta", None)
+    if resource == "schedule":
+        key = _check_schedule(document)
+        status = None
+    else:
+        status = _check_game(resource, str(key), document)
+    canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    time = meta.get("time") if isinstance(meta, dict) else None
+    return Payload(
+        resource=resource,
+        key=str(key),
+        text=text,
+        content_hash=hashlib.sha256(canonical).hexdigest(),
+        source_time=time if isinstance(time, str) else None,
+        game_status=status,
+    )
+
+
+def _plain_text(body: bytes, is_gzip: bool) -> bytes:
+    if not body:
+        raise PayloadError("empty_body", "the body is empty")
+    if body.startswith(_GZIP_MARK):
+        body = _decompress(body)
+    elif is_gzip:
+        raise PayloadError("gzip_damaged", "the body does not begin with the mark of gzip")
+    if len(body) > MAX_BODY_BYTES:
+        raise PayloadError("too_large", f"the body has more than {MAX_BODY_BYTES:,} bytes")
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    if not body.strip():
+        raise PayloadError("empty_body", "the body holds nothing but white space")
+    return body
+
+
+def _decompress(body: bytes) -> bytes:
+    decompressor = zlib.decompressobj(wbits=31)  # 31: gzip with its header and checksum
+    try:
+        text = decompressor.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error as error:
+        raise PayloadError("gzip_damaged", f"the gzip stream is damaged: {error}") from error
+    if not decompressor.eof and len(text) <= MAX_BODY_BYTES:
+        raise PayloadError(
+            "gzip_damaged", f"the gzip stream ends early, after {len(text):,} bytes of text"
+        )
+    return text
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _why_not_json(text, error) from error
+    if not isinstance(document, dict):
+        raise PayloadError("wrong_shape", f"the top level is {_kind(document)}, not an object")
+    return document
+
+
+def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> PayloadError:
+    is_cut = "unexpected end of data" in error.msg
+    try:
+        characters = text.decode("utf-8")
+    except UnicodeDecodeError as undecodable:
+        # a cut inside a character is a cut, not a wrong encoding
+        if undecodable.reason != "unexpected end of data":
+            return PayloadError(
+                "invalid_utf8", f"byte {undecodable.start:,} is not UTF-8: {undecodable.reason}"
+            )
+        is_cut = True
+        characters = text[: undecodable.start].decode("utf-8")
+    start = characters.lstrip()[:200].lower()
+    if start.startswith("<"):
+        return PayloadError("html_page", f"the body is markup that begins with {start[:40]!r}")
+    if is_cut and start.startswith(("{", "[")):
+        return PayloadError(
+            "truncated_json", f"the JSON ends early, after {len(text):,} bytes: {error.msg}"
+        )
+    return PayloadError("not_json", f"the body is not JSON: {error}")
+
+
+def _refuse_what_postgres_cannot_hold(text: bytes, document: dict[str, Any]) -> None:
+    # plain searches over the whole body; the exact look is for the few bodies that match
+    if b"\\u0000" in text and (place := _place_of_nul(document, "")) is not None:
+        raise PayloadError("nul_character", f"{place} holds a NUL character, which jsonb refuses")
+    if _may_have_tiny_number(text) and (found := _TINY_NUMBER.search(_JSON_TEXT.sub(b"", text))):
+        raise PayloadError(
+            "number_out_of_range",
+            f"a number ends in {found[0].decode()}, which is smaller than jsonb can hold",
+        )
+
+
+def _may_have_tiny_number(text: bytes) -> bool:
+    # a search for "[eE]-[0-9]" costs more than parsing the JSON; these two take a tenth of that
+    for sign in (b"e-", b"E-"):
+        place = text.find(sign)
+        while place >= 0:
+            if text[place + 2 : place + 3].isdigit():
+                return True
+            place = text.find(sign, place + 2)
+    return False
+
+
+def _place_of_nul(value: object, path: str) -> str | None:
+    """Path of the first text or key with a NUL character, None without one."""
+    if isinstance(value, str):
+        return (path or "the payload") if "\x00" in value else None
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if "\x00" in name:
+                return f"a key of {path or 'the payload'}"
+            if (place := _place_of_nul(item, f"{path}.{name}" if path else name)) is not None:
+                return place
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if (place := _place_of_nul(item, f"{path}[{index}]")) is not None:
+                return place
+    return None
+
+
+def _check_game(resource: Resource, key: str, content: dict[str, Any]) -> int | None:
+    """Check a game's payload and return ``game.gameStatus``, None where it is not told."""
+    game = _member(content, "game", dict)
+    game_id = _member(game, "game.gameId", str)
+    if not is_game_id(game_id):
+        raise PayloadError("malformed_game_id", f"game.gameId is {game_id!r}, not ten digits")
+    if game_id != key:
+        raise PayloadError(
+            "game_id_mismatch", f"game.gameId is {game_id}, but the name says game {key}"
+        )
+    if resource == "boxscore":
+        _member(game, "game.homeTeam", dict)
+        _member(game, "game.awayTeam", dict)
+        status = game.get("gameStatus")
+        return status if isinstance(status, int) else None
+    for index, action in enumerate(_member(game, "game.actions", list)):
+        if not isinstance(action, dict):
+            raise PayloadError(
+                "wrong_shape", f"game.actions[{index}] is {_kind(action)}, not an object"
+            )
+    return None
+
+
+def _check_schedule(content: dict[str, Any]) -> str:
+    """Check a schedule and return its season."""
+    schedule = _member(content, "leagueSchedule", dict)
+    season: str = _member(schedule, "leagueSchedule.seasonYear", str)
+    if not is_season(season):
+        raise PayloadError(
+            "wrong_shape", f"leagueSchedule.seasonYear is {season!r}, not a season such as 2023-24"
+        )
+    dates_path = "leagueSchedule.gameDates"
+    for date_index, game_date in enumerate(_member(schedule, dates_path, list)):
+        date_path = f"{dates_path}[{date_index}]"
+        if not isinstance(game_date, dict):
+            raise PayloadError("wrong_shape", f"{date_path} is {_kind(game_date)}, not an object")
+        for index, game in enumerate(_member(game_date, f"{date_path}.games", list)):
+            path = f"{date_path}.games[{index}]"
+            if not isinstance(game, dict):
+                raise PayloadError("wrong_shape", f"{path} is {_kind(game)}, not an object")
+            if not is_game_id(game.get("gameId")):
+                raise PayloadError(
+                    "malformed_game_id", f"{path}.gameId is {game.get('gameId')!r}, not ten digits"
+                )
+            _member(game, f"{path}.gameStatus", int)
+    return season
+
+
+def _member(parent: dict[str, Any], path: str, kind: type) -> Any:
+    """The value at the last name of ``path`` in ``parent``, of the wanted type."""
+    name = path.rpartition(".")[2]
+    if name not in parent:
+        raise PayloadError("wrong_shape", f"{path} is missing")
+    value = parent[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise PayloadError("wrong_shape", f"{path} is {_kind(value)}, not {_KINDS[kind]}")
+    return value
+
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _kind(value: object) -> str:
+    return _KINDS[type(value)]

@@ -1,0 +1,101 @@
+"""The replay against the payloads that the league's services really sent."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import requests
+
+from ingestion.nba.payloads import read_payload
+from tests.replay import ReplaySeason, ReplayServer, shared_nba_directory, write_files
+
+pytestmark = pytest.mark.realdata
+
+SAVED_GAMES = {
+    "0022000001": "2020-21",
+    "0042200302": "2022-23",
+    "0042200401": "2022-23",
+    "0042300405": "2023-24",
+    "0022200061": "2022-23",
+    "0022300061": "2023-24",
+}
+
+
+@pytest.fixture
+def shared_nba() -> Path:
+    directory = shared_nba_directory()
+    if directory is None:
+        pytest.skip("the real NBA data (shared/data/nba) are not beside this checkout")
+    return directory
+
+
+def _saved(directory: Path, resource: str, game_id: str) -> dict[str, Any]:
+    path = directory / "wire" / "cdn_livedata" / f"{resource}_{game_id}.json.gz"
+    payload: dict[str, Any] = orjson.loads(gzip.decompress(path.read_bytes()))
+    return payload
+
+
+@pytest.mark.parametrize("game_id", SAVED_GAMES)
+def test_rebuilt_payloads_equal_the_saved_ones(shared_nba: Path, game_id: str) -> None:
+    season = ReplaySeason(SAVED_GAMES[game_id], games=[game_id])
+    box_score = season.box_score(game_id)
+    assert box_score is not None
+    assert orjson.loads(box_score) == _saved(shared_nba, "boxscore", game_id)
+    play_by_play = season.play_by_play(game_id)
+    assert play_by_play is not None
+    rebuilt, saved = orjson.loads(play_by_play), _saved(shared_nba, "playbyplay", game_id)
+    # the time of the fetch was not saved in the table; everything else is equal, key by key
+    for payload in (rebuilt, saved):
+        payload.get("meta", {}).pop("time", None)
+    assert rebuilt.get("meta") == saved.get("meta")
+    assert rebuilt["game"]["gameId"] == saved["game"]["gameId"]
+    for ours, theirs in zip(rebuilt["game"]["actions"], saved["game"]["actions"], strict=True):
+        assert ours == theirs
+
+
+def test_the_server_serves_what_the_league_would(shared_nba: Path) -> None:
+    games = ["0022100001", "0042100406"]
+    with ReplayServer(["2021-22"], games=games, use_gzip=True) as server:
+        root = f"{server.base_url}/static/json"
+        answer = requests.get(f"{root}/staticData/scheduleLeagueV2.json", timeout=60)
+        schedule = read_payload("schedule", None, answer.content, is_gzip=False)
+        assert schedule.key == "2021-22"
+        listed = [
+            (game["gameId"], game["gameStatus"], date["gameDate"])
+            for date in answer.json()["leagueSchedule"]["gameDates"]
+            for game in date["games"]
+        ]
+        assert listed == [
+            ("0022100001", 3, "10/19/2021 00:00:00"),
+            ("0042100406", 3, "06/16/2022 00:00:00"),
+        ]
+        for game_id in games:
+            for resource in ("playbyplay", "boxscore"):
+                url = f"{root}/liveData/{resource}/{resource}_{game_id}.json"
+                answer = requests.get(url, timeout=60)
+                assert answer.headers["Content-Encoding"] == "gzip"
+                read_payload(resource, game_id, answer.content, is_gzip=False)  # type: ignore[arg-type]
+        absent = requests.get(f"{root}/liveData/boxscore/boxscore_0022100002.json", timeout=60)
+        assert absent.status_code == 403
+
+
+def test_play_in_games_are_left_out_unless_asked_for(shared_nba: Path) -> None:
+    assert len(ReplaySeason("2021-22").game_ids) == 1317
+    with_play_in = ReplaySeason("2021-22", include_play_in=True)
+    assert len(with_play_in.game_ids) == 1323
+    play_in = ReplaySeason("2021-22", games=["0052100101"], include_play_in=True)
+    assert play_in.play_by_play("0052100101") is not None
+    assert play_in.box_score("0052100101") is None
+
+
+def test_files_hold_the_same_payloads(shared_nba: Path, tmp_path: Path) -> None:
+    games = ["0022000001", "0022300061"]
+    assert write_files(["2020-21", "2023-24"], tmp_path, games, use_gzip=True) == 4
+    for game_id in games:
+        season = ReplaySeason(SAVED_GAMES[game_id], games=[game_id])
+        path = tmp_path / f"playbyplay_{game_id}.json.gz"
+        assert gzip.decompress(path.read_bytes()) == season.play_by_play(game_id)
