@@ -276,6 +276,9 @@ def print_leaderboard(
             """,
             [least_games, rows],
         ).fetchall()
+    if not players:
+        console.print(f"No player has {least_games} clutch games yet; load more games.")
+        return
     table = Table(title=f"Clutch leaderboard, players with {least_games} clutch games and more")
     table.add_column("Player", no_wrap=True)
     for heading in ("Games", "Score", "Percentile", "Points", "Over expected"):

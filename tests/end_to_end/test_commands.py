@@ -73,6 +73,15 @@ def test_demo_ends_with_a_leaderboard_and_may_be_repeated(own_state: Settings) -
         assert len(rows) == 10
 
 
+def test_as_a_script_it_continues_in_its_environment(own_state: Settings) -> None:
+    """Any Python may start it; where the environment is up to date that costs nothing."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    done = run(base, PROJECT_ROOT / "clutch.py", "--help", settings=own_state)
+    assert done.returncode == 0, done.stderr
+    assert "Setting up" not in done.stderr
+    assert "demo" in done.stdout
+
+
 def test_bare_dbt_build_finds_the_embedded_server(own_state: Settings, tmp_path: Path) -> None:
     assert clutch("db", "start", settings=own_state).returncode == 0
     dbt = Path(sys.executable).with_name("dbt")
