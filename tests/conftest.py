@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,9 +15,39 @@ import pytest
 from ingestion.database import embedded
 from ingestion.database.migrate import migrate
 from ingestion.settings import Settings
+from tests.replay import shared_nba_directory
 from tests.support.external_server import external_server
 
 __all__ = ["external_server"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the real data where they do not lie beside the checkout."""
+    if shared_nba_directory() is None:
+        absent = pytest.mark.skip(reason="real NBA data: ../shared/data/nba is not here")
+        for item in items:
+            if item.get_closest_marker("realdata"):
+                item.add_marker(absent)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where the real data are, a skipped test of them is a failure: it would look like a pass."""
+    report = yield
+    if report.skipped and item.get_closest_marker("realdata") and shared_nba_directory():
+        report.outcome = "failed"
+        report.longrepr = f"the real NBA data are here, and {item.nodeid} was skipped"
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared_nba() -> Path:
+    """The real NBA data beside the checkout; tests that ask for it are marked ``realdata``."""
+    directory = shared_nba_directory()
+    assert directory is not None, "this test lacks the marker realdata"
+    return directory
 
 
 @pytest.fixture

@@ -59,8 +59,6 @@ def real(
     make_database: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Settings, Path]:
     """Two seasons from the replay server, built; with dbt's target folder."""
-    if shared_nba_directory() is None:
-        pytest.skip("no real data: ../shared/data/nba is not beside this checkout")
     settings = make_database()
     for season in SEASONS:
         with ReplayServer([season]) as server:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from ingestion.nba.payloads import read_payload
-from tests.replay import ReplaySeason, ReplayServer, shared_nba_directory, write_files
+from tests.replay import ReplaySeason, ReplayServer, write_files
 
 pytestmark = pytest.mark.realdata
 
@@ -23,14 +23,6 @@ SAVED_GAMES = {
     "0022200061": "2022-23",
     "0022300061": "2023-24",
 }
-
-
-@pytest.fixture
-def shared_nba() -> Path:
-    directory = shared_nba_directory()
-    if directory is None:
-        pytest.skip("the real NBA data (shared/data/nba) are not beside this checkout")
-    return directory
 
 
 def _saved(directory: Path, resource: str, game_id: str) -> dict[str, Any]:

@@ -11,20 +11,12 @@ from ingestion.errors import UsageError
 from ingestion.nba import ingest
 from ingestion.settings import Settings
 from tests.ingestion.nba.conftest import Query
-from tests.replay import ReplaySeason, ReplayServer, shared_nba_directory, write_files
+from tests.replay import ReplaySeason, ReplayServer, write_files
 
 pytestmark = pytest.mark.realdata
 
 # regular season and playoffs, in the sparse and in the full form
 GAMES = ["0022100001", "0022100002", "0022100300", "0042100101", "0042100406"]
-
-
-@pytest.fixture
-def shared_nba() -> Path:
-    directory = shared_nba_directory()
-    if directory is None:
-        pytest.skip("the real NBA data (shared/data/nba) are not beside this checkout")
-    return directory
 
 
 def test_http_and_files_bring_the_same_content(
