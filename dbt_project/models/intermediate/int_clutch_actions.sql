@@ -1,13 +1,6 @@
 -- Grain: one row per action in clutch time, with the stretch of clutch time it belongs to.
 -- A stretch is unbroken: no action outside clutch time and no end of a period inside it.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id', 'order_number'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id', 'order_number']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

@@ -1,13 +1,6 @@
 -- Grain: one row per player and game in which he was on the floor in clutch time.
 -- His line of the box score in clutch time, by the league's own rule (docs/methods/clutch_time.md).
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id', 'player_id'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id', 'player_id']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}
@@ -31,9 +24,9 @@ on_floor as (
         -- time goes to whoever was there while it ran; the rest to the five of floor_order_number,
         -- which differ only for free throws
         sum(case
-            when actions.order_number <= stints.order_number_out then actions.elapsed_seconds
+            when actions.order_number <= stints.order_number_out then actions.elapsed_hundredths
             else 0
-        end) as clutch_seconds,
+        end) as clutch_hundredths,
         count(case
             when actions.floor_order_number > stints.order_number_in then 1
         end) as clutch_action_count,
@@ -93,7 +86,7 @@ select
     on_floor.player_id,
     on_floor.team_id,
     on_floor.clutch_action_count > 0 as has_played,
-    on_floor.clutch_seconds::numeric(8, 2) as clutch_seconds,
+    (on_floor.clutch_hundredths / 100::numeric)::numeric(8, 2) as clutch_seconds,
     coalesce(2 * actors.fgm + actors.fg3m + actors.ftm, 0)::integer as pts,
     coalesce(actors.fgm, 0)::integer as fgm,
     coalesce(actors.fga, 0)::integer as fga,
@@ -115,4 +108,4 @@ left join actors
 left join passers
     on on_floor.game_id = passers.game_id and on_floor.player_id = passers.player_id
 -- the five at a foul and the five at its free throws differ: who was in neither is not here
-where on_floor.clutch_action_count > 0 or on_floor.clutch_seconds <> 0
+where on_floor.clutch_action_count > 0 or on_floor.clutch_hundredths <> 0

@@ -1,12 +1,5 @@
 -- Grain: one row per game that has both payloads: season, time, place, sides, score, and whether it is over.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

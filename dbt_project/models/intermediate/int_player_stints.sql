@@ -1,14 +1,7 @@
 -- Grain: one row per unbroken stay of a player on the floor.
 -- Starters come from the box score, everybody else from substitutions. A player is on the floor for an action
 -- when order_number_in < the action's order number <= order_number_out.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id', 'player_id', 'order_number_in'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id', 'player_id', 'order_number_in']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

@@ -38,21 +38,28 @@ distances as (
     from daily
 ),
 
--- every date has every distance, also one that nobody shot from on that day
+-- every date has every distance, also one that nobody shot from on that day; added up, not joined, because
+-- the planner compares every day with every day of a distance
 grid as (
     select
-        dates.utc_date,
-        distances.shot_value,
-        distances.distance_feet,
-        coalesce(daily.attempts, 0) as attempts,
-        coalesce(daily.makes, 0) as makes
-    from dates
-    cross join distances
-    left join daily
-        on
-            dates.utc_date = daily.utc_date
-            and distances.shot_value = daily.shot_value
-            and distances.distance_feet = daily.distance_feet
+        utc_date,
+        shot_value,
+        distance_feet,
+        sum(attempts) as attempts,
+        sum(makes) as makes
+    from (
+        select * from daily
+        union all
+        select
+            dates.utc_date,
+            distances.shot_value,
+            distances.distance_feet,
+            0 as attempts,
+            0 as makes
+        from dates
+        cross join distances
+    ) as every_day
+    group by utc_date, shot_value, distance_feet
 ),
 
 counted as (

@@ -1,13 +1,6 @@
 -- Grain: one row per game, shot value and distance in whole feet: what was tried and made.
 -- The small change from which expected points are counted; 35 stands for 35 feet and more.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id', 'shot_value', 'distance_feet'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id', 'shot_value', 'distance_feet']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

@@ -1,21 +1,25 @@
 -- No leakage: the newest game that a date may know must have ended before the first tip-off of the date.
--- A game lasts less than six hours (the longest of five seasons took 3:24).
-with games as (
-    select * from {{ ref('int_games_described') }}
-),
-
-dates as (
+-- A game is over twelve hours after its scheduled tip-off (longest of four seasons: 3:18; one box score says 7:07).
+with dates as (
     select
         utc_date,
-        min(tipoff_at) as first_tipoff_at
-    from games
+        min(tipoff_at) as first_tipoff_at,
+        max(tipoff_at) as last_tipoff_at
+    from {{ ref('int_games_described') }}
     group by utc_date
+),
+
+known as (
+    select
+        utc_date,
+        first_tipoff_at,
+        max(last_tipoff_at) over (
+            order by utc_date
+            range between unbounded preceding
+            and interval '{{ var("expected_points_lag_days") }} days' preceding
+        ) as newest_known_tipoff_at
+    from dates
 )
 
-select
-    dates.utc_date,
-    games.game_id
-from dates
-inner join games
-    on games.utc_date <= dates.utc_date - {{ var('expected_points_lag_days') }}
-where games.tipoff_at + interval '6 hours' > dates.first_tipoff_at
+select * from known
+where newest_known_tipoff_at + interval '12 hours' > first_tipoff_at

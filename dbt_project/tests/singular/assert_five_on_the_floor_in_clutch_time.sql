@@ -7,8 +7,22 @@ with actions as (
     where action_type in ('2pt', '3pt', 'freethrow', 'turnover', 'rebound')
 ),
 
+first_actions as (
+    select
+        game_id,
+        min(order_number) as order_number
+    from actions
+    group by game_id
+),
+
+-- most stays are over before clutch time begins
 stints as (
-    select * from {{ ref('int_player_stints') }}
+    select stints.*
+    from {{ ref('int_player_stints') }} as stints
+    inner join first_actions
+        on
+            stints.game_id = first_actions.game_id
+            and stints.order_number_out >= first_actions.order_number
 ),
 
 counted as (

@@ -1,12 +1,5 @@
 -- Grain: one row per action in clutch time and player credited with it.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    indexes=[{'columns': ['game_id']}],
-    pre_hook="{{ forget_changed_games(ref('int_game_scoring_versions')) }}",
-    post_hook="{{ record_built_games(ref('int_game_scoring_versions')) }}"
-) }}
+{{ incremental_by_game(versions='int_game_scoring_versions') }}
 
 with changed_games as (
     {{ changed_games(ref('int_game_scoring_versions')) }}

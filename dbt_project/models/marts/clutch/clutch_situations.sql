@@ -1,12 +1,5 @@
 -- Grain: one row per unbroken stretch of clutch time in one period.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='append_new_columns',
-    indexes=[{'columns': ['game_id']}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game() }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

@@ -1,13 +1,6 @@
 -- Grain: one row per play-by-play action of a game that has both payloads.
 -- Incremental by game (macros/incremental_by_game.sql). Unknown action types pass.
-{{ config(
-    materialized='incremental',
-    incremental_strategy='append',
-    on_schema_change='sync_all_columns',
-    indexes=[{'columns': ['game_id', 'order_number'], 'unique': true}],
-    pre_hook="{{ forget_changed_games(ref('stg_nba__game_versions')) }}",
-    post_hook="{{ record_built_games(ref('stg_nba__game_versions')) }}"
-) }}
+{{ incremental_by_game(['game_id', 'order_number']) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

@@ -1,0 +1,1 @@
+"""Benchmarks on real seasons: ``python -m tests.benchmarks`` (README.md beside this file)."""
