@@ -64,11 +64,16 @@ def _make_environment(python: Path) -> None:
     itself = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
     _run([*pip, f"uv=={UV_VERSION}"])
     uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
-    # dbt and dlt start twice as fast from compiled files, and PYTHONDONTWRITEBYTECODE may be set
-    if subprocess.run([*uv, "--compile-bytecode", *exact], check=False).returncode == 0:
-        _run([*uv, *itself])
-        return
-    print("uv cannot reach a package index; going on with pip.", file=sys.stderr, flush=True)  # noqa: T201
+    # Its own certificates first, then the system's: behind a company's proxy only those will do.
+    tried = []
+    for certificates in ([], ["--system-certs"]):
+        # compiled: dbt and dlt start twice as fast, and PYTHONDONTWRITEBYTECODE may be set
+        command = [*uv, *certificates, "--compile-bytecode", *exact]
+        tried.append(subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True))
+        if tried[-1].returncode == 0:
+            _run([*uv, *itself])
+            return
+    print(tried[-1].stderr, "uv did not do it; going on with pip.", file=sys.stderr, flush=True)  # noqa: T201
     _run([*pip, *exact])
     _run([*pip, *itself])
 

@@ -1,7 +1,8 @@
 """The heaviest models once more, in Polars: the yardstick for their SQL, which it must agree with.
 
 Each function stands for the dbt model of its name; the definitions are those of
-docs/methods/clutch_time.md. Times of play are in seconds or hundredths of them, order numbers as in the feed.
+docs/methods/clutch_time.md. Times of play are in seconds or hundredths of them, order numbers as
+in the feed.
 """
 
 from __future__ import annotations
