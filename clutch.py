@@ -168,7 +168,7 @@ def demo(game_count: int, seed: int) -> None:
     print_leaderboard(settings, console)
     console.print(
         f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
-        "Real games: clutch ingest nba --season 2023-24, then dbt build (docs/runbook.md).",
+        "Real games: clutch ingest nba --season 2026-27, then dbt build (docs/runbook.md).",
         soft_wrap=True,
         highlight=False,
     )
@@ -374,28 +374,36 @@ def ingest() -> None:
     "--games",
     "game_ids",
     multiple=True,
-    help="A game id; may be given again, or several with commas.",
+    help="Game ids, apart by blanks or commas.",
 )
 @click.option(
     "--from", "directory", type=click.Path(path_type=Path), help="A folder of wire-format files."
 )
+@click.argument("more_games", nargs=-1, metavar="")
 @as_json
 def ingest_nba(
     season: str | None,
     since: datetime | None,
     game_ids: tuple[str, ...],
+    more_games: tuple[str, ...],
     directory: Path | None,
     as_json: bool,
 ) -> None:
     """Play-by-play and box scores, from the league's services or from files in its wire format."""
     from ingestion import nba
 
+    if more_games and not game_ids:
+        raise click.UsageError(f"{more_games[0]!r} belongs to no option. Fix: --games ID ID ...")
     report = nba.ingest(
         Settings.load(),
         directory=directory,
         season=season,
         since=since.date() if since else None,
-        game_ids=[game_id for value in game_ids for game_id in value.replace(",", " ").split()],
+        game_ids=[
+            game_id
+            for value in game_ids + more_games
+            for game_id in value.replace(",", " ").split()
+        ],
         show_progress=not as_json,
     )
     if as_json:

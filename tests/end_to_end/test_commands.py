@@ -104,13 +104,13 @@ def test_db_start_url_stop(own_state: Settings) -> None:
 def test_ingest_from_a_host_then_status(database: Settings, league: League) -> None:
     with NbaSandbox(league) as sandbox:
         host = {"NBA_CDN_BASE_URL": sandbox.base_url}
-        games = ",".join(league.game_ids[:3])
-        done = clutch("ingest", "nba", "--games", games, "--json", settings=database, **host)
+        games = league.game_ids[:3]
+        done = clutch("ingest", "nba", "--games", *games, "--json", settings=database, **host)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["versions_added"] == 6
     status = clutch("status", "--json", settings=database)
     found = json.loads(status.stdout)
-    assert [row[0] for row in found["runs"]] == [f"ingest nba --games {games.replace(',', ' ')}"]
+    assert [row[0] for row in found["runs"]] == [f"ingest nba --games {' '.join(games)}"]
     assert clutch("status", settings=database).returncode == 0
 
 
