@@ -40,7 +40,7 @@ def ensure_environment() -> None:
         _make_environment(python)
         stamp.write_text(wanted)
     if not in_environment:
-        os.execv(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]])  # noqa: S606
+        os.execv(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]])
 
 
 def _fingerprint(version: str) -> str:
@@ -51,7 +51,7 @@ def _make_environment(python: Path) -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    print("Setting up .venv (once, about half a minute) ...", file=sys.stderr, flush=True)  # noqa: T201
+    print("Setting up .venv (once, about half a minute) ...", file=sys.stderr, flush=True)
     # the interpreter that made the environment: inside it there is no pip
     base = getattr(sys, "_base_executable", sys.executable)
     if not python.exists():
@@ -73,7 +73,7 @@ def _make_environment(python: Path) -> None:
         if tried[-1].returncode == 0:
             _run([*uv, *itself])
             return
-    print(tried[-1].stderr, "uv did not do it; going on with pip.", file=sys.stderr, flush=True)  # noqa: T201
+    print(tried[-1].stderr, "uv did not do it; going on with pip.", file=sys.stderr, flush=True)
     _run([*pip, *exact])
     _run([*pip, *itself])
 
@@ -90,20 +90,20 @@ if __name__ == "__main__":
     ensure_environment()
 
 # What follows needs the environment.
-import errno  # noqa: E402
-import json  # noqa: E402
-from collections.abc import Iterator, Sequence  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from dataclasses import replace  # noqa: E402
-from datetime import datetime  # noqa: E402
-from typing import Any  # noqa: E402
+import errno
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
-import click  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import click
+from rich.console import Console
+from rich.table import Table
 
-from ingestion.errors import ClutchError  # noqa: E402
-from ingestion.settings import Settings  # noqa: E402
+from ingestion.errors import ClutchError
+from ingestion.settings import Settings
 
 DEMO_DATABASE = "clutch_demo"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print machine-readable results.")
