@@ -231,7 +231,7 @@ def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> N
             elif event.info.level in ("warn", "error"):
                 console.print(event.info.msg, markup=False, highlight=False)
 
-        with _environment(settings):
+        with dbt_environment(settings):
             options = [
                 "--quiet",
                 "--no-print",
@@ -250,7 +250,7 @@ def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> N
 
 
 @contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
+def dbt_environment(settings: Settings) -> Iterator[None]:
     """Let profiles.yml see what this process uses."""
     before = dict(os.environ)
     os.environ["CLUTCH_STATE_DIR"] = str(settings.state_directory)

@@ -79,8 +79,7 @@ def new_pipeline(settings: Settings, *, name: str, dataset: str, url: str) -> dl
 
     Whatever a killed run left behind - half-written files, packages not loaded yet - is deleted
     first: a run derives what to load from its source and from the tables, never from dlt's state.
-        The caller must hold a
-    lock that keeps a second run of the same name out.
+    The caller must hold a lock that keeps a second run of the same name out.
 
     Args:
         settings: ``state_directory`` holds dlt's work files.

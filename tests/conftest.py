@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ingestion.database.migrate import migrate
 from ingestion.settings import Settings
 from tests.replay import shared_nba_directory
 from tests.support.external_server import external_server
+from tests.support.states import settings_at, temporary_state
 
 __all__ = ["external_server"]
 
@@ -56,7 +56,7 @@ def new_state_directory() -> Iterator[Callable[[Path], Settings]]:
     given: list[Settings] = []
 
     def settings(state_directory: Path) -> Settings:
-        given.append(_settings(state_directory))
+        given.append(settings_at(state_directory))
         return given[-1]
 
     yield settings
@@ -73,14 +73,9 @@ def new_state_directory() -> Iterator[Callable[[Path], Settings]]:
 @pytest.fixture(scope="session")
 def embedded_settings() -> Iterator[Settings]:
     """Settings of the test run's own embedded server, started; its database is not migrated."""
-    # Not pytest's own temporary folder: that is 0700, and a root's server could not enter it.
-    directory = Path(tempfile.mkdtemp(prefix="clutch-test-"))
-    directory.chmod(0o711)
-    settings = _settings(directory / "state")
-    embedded.start(settings)
-    yield settings
-    embedded.stop(settings)
-    shutil.rmtree(directory)
+    with temporary_state() as settings:
+        embedded.start(settings)
+        yield settings
 
 
 @pytest.fixture(scope="session")
@@ -123,13 +118,6 @@ def module_database(make_database: Callable[[], Settings]) -> Settings:
     settings = make_database()
     migrate(settings)
     return settings
-
-
-def _settings(state_directory: Path) -> Settings:
-    # whatever DATABASE_URL the environment names
-    return dataclasses.replace(
-        Settings.load(), database_url=None, state_directory=state_directory.resolve()
-    )
 
 
 def _administrator(settings: Settings) -> psycopg.Connection[tuple[object, ...]]:

@@ -11,7 +11,8 @@ One row per payload version, in three tables of one form:
     fetched_at    timestamptz  when this version arrived; of one key it always grows
     _dlt_load_id, _dlt_id      dlt's own: load package and row
 
-The newest version of a key is the row with the largest ``fetched_at``.
+The newest version of a key is the row with the largest ``fetched_at``. A migration makes the tables
+and their indexes, so that whoever reads them never meets a missing one.
 
 The payloads reach Postgres as CSV files that dlt imports and loads with COPY. dlt's own way through
 typed JSON reads and writes every payload twice more (1.5 to 1.9 times the wall time, measured once
@@ -91,7 +92,7 @@ def _text() -> TColumnSchema:
 
 
 def _resource(resource: Resource, rows: Sequence[RawRow], directory: Path) -> DltResource:
-    """The dlt resource that imports these rows as one CSV file; it makes the table without any."""
+    """The dlt resource that imports these rows as one CSV file."""
     key = key_column(resource)
 
     def import_file() -> Iterator[Any]:
@@ -186,38 +187,6 @@ def wait_for_writers(connection: psycopg.Connection) -> None:
     The lock of a killed run is free at once, but a commit that it had just asked for may still be
     under way; what that commit adds has to be seen before new versions are told from known ones.
     """
-    tables = [resource for resource in RESOURCES if _exists(connection, resource)]
-    if tables:
-        with connection.transaction():
-            names = ", ".join(f"{SCHEMA}.{table}" for table in tables)
-            connection.execute(f"lock table {names} in share mode")
-
-
-def ensure_tables(pipeline: dlt.Pipeline, connection: psycopg.Connection, directory: Path) -> None:
-    """Make what is missing of the three tables and their indexes.
-
-    The tables exist before there is anything to load, so that whoever reads them never meets a
-    missing one. The indexes find a record's newest version; dlt makes none for a primary key.
-
-    Args:
-        pipeline: The pipeline ``nba``.
-        connection: Autocommit connection of the role that ingests.
-        directory: As for :func:`load`.
-    """
-    missing = [resource for resource in RESOURCES if not _exists(connection, resource)]
-    if missing:
-        pipeline.run([_resource(resource, (), directory) for resource in missing])
-    for resource in RESOURCES:
-        index = f"{resource}_newest_version"
-        if not _exists(connection, index):
-            connection.execute(
-                f"""
-                create unique index {index}
-                on {SCHEMA}.{resource} ({key_column(resource)}, fetched_at desc)
-                """
-            )
-
-
-def _exists(connection: psycopg.Connection, relation: str) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", (f"{SCHEMA}.{relation}",))
-    return bool((row.fetchone() or (False,))[0])
+    with connection.transaction():
+        names = ", ".join(f"{SCHEMA}.{table}" for table in RESOURCES)
+        connection.execute(f"lock table {names} in share mode")

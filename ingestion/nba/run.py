@@ -259,7 +259,6 @@ class _Store:
             url=database.role_url(settings, roles.INGEST),
         )
         self._directory = dlt_settings.working_directory(settings) / raw_tables.PIPELINE
-        raw_tables.ensure_tables(self._pipeline, connection, self._directory)
 
     def add(self, chunk: Chunk) -> None:
         """Load new versions, then write the quarantine."""

@@ -7,17 +7,15 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ingestion.database import embedded
 from ingestion.sandbox.nba import League, NbaSandbox
 from ingestion.settings import Settings
 from tests.support.dbt_runs import PROJECT_ROOT
+from tests.support.states import temporary_state
 
 
 def run(
@@ -53,13 +51,8 @@ def assert_one_line(done: subprocess.CompletedProcess[str], exit_code: int, *wor
 
 @pytest.fixture(scope="module")
 def own_state() -> Iterator[Settings]:
-    with tempfile.TemporaryDirectory(prefix="clutch-test-") as directory:
-        Path(directory).chmod(0o711)
-        settings = replace(
-            Settings.load(), database_url=None, state_directory=Path(directory).resolve() / "state"
-        )
+    with temporary_state() as settings:
         yield settings
-        embedded.stop(settings)
 
 
 def test_demo_ends_with_a_leaderboard_and_may_be_repeated(own_state: Settings) -> None:

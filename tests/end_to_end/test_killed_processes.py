@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from ingestion import nba
 from ingestion.database import embedded
 from ingestion.settings import Settings
 from tests.support.dbt_runs import PROJECT_ROOT, build
+from tests.support.states import temporary_state
 from tests.support.tables import table_hashes
 
 
@@ -108,13 +107,8 @@ def test_kill_ingest_while_it_loads(
 @pytest.fixture
 def own_server() -> Iterator[Settings]:
     """A server that a test may kill."""
-    with tempfile.TemporaryDirectory(prefix="clutch-test-") as directory:
-        Path(directory).chmod(0o711)
-        settings = replace(
-            Settings.load(), database_url=None, state_directory=Path(directory).resolve() / "state"
-        )
+    with temporary_state() as settings:
         yield settings
-        embedded.stop(settings)
 
 
 def test_kill_the_server_while_dbt_builds(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from ingestion.settings import Settings
+from clutch import dbt_environment
+from ingestion.settings import PROJECT_ROOT, Settings
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
+__all__ = ["PROJECT_ROOT", "build", "failures", "invoke_dbt"]
 
 
 def invoke_dbt(settings: Settings, arguments: Sequence[str], target: Path) -> dbtRunnerResult:
@@ -23,16 +23,10 @@ def invoke_dbt(settings: Settings, arguments: Sequence[str], target: Path) -> db
         target: Folder for compiled SQL, artifacts and the parsed project. Give each database its
             own and use it again: the database's name is in it, and parsing takes some 4 s.
     """
-    before = dict(os.environ)
-    os.environ["CLUTCH_STATE_DIR"] = str(settings.state_directory)
-    os.environ["DATABASE_URL"] = settings.database_url or ""
     options = ["--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(PROJECT_ROOT)]
     options += ["--target-path", str(target), "--log-path", str(target)]
-    try:
+    with dbt_environment(settings):
         return dbtRunner().invoke([*arguments, *options])
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def build(settings: Settings, target: Path, *arguments: str) -> None:

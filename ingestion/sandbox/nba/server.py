@@ -95,9 +95,8 @@ class _Server(ThreadingHTTPServer):
 class NbaSandbox:
     """Serves a league on 127.0.0.1 in the paths and the form of the league's CDN.
 
-    Files: the schedule, and play-by-play and box score of each game. Anything else is answered
-        with 403 and
-    a small XML, which is what the CDN does for a file that it does not have.
+    Files: the schedule, and play-by-play and box score of each game. Anything else is answered with
+    403 and a small XML, which is what the CDN does for a file that it does not have.
 
     Args:
         league: The league to serve.
