@@ -6,20 +6,24 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from ingestion.errors import UsageError
 from ingestion.nba.payloads import MAX_BODY_BYTES, PayloadError, Resource
 from ingestion.nba.source import Arrival
 
-_GAME_FILE = re.compile(r"(playbyplay|boxscore)_(.+)\.json(\.gz)?")
-_SCHEDULE_FILE = re.compile(r"scheduleLeagueV2.*\.json(\.gz)?")
+_GAME_FILE = re.compile(
+    r"(?:stats_)?(playbyplay|boxscore|playbyplayv3|boxscoretraditionalv3|playbyplayv2)"
+    r"_(.+)\.json(?:\.gz)?"
+)
+_SCHEDULE_FILE = re.compile(r"scheduleLeagueV2.*\.json(\.gz)?", re.IGNORECASE)
 
 
 class FolderSource:
     """The wire-format files of a folder.
 
-    They are called ``playbyplay_<game id>.json``, ``boxscore_<game id>.json`` and
+    They are called ``<resource>_<game id>.json`` (``playbyplay``, ``boxscore``, ``playbyplayv3``,
+    ``boxscoretraditionalv3``, ``playbyplayv2``; ``stats_`` may stand before) and
     ``scheduleLeagueV2*.json``; all may end in ``.gz``. The folder is searched recursively, in the
     order of names.
 
@@ -57,7 +61,7 @@ class FolderSource:
 
     def _add(self, path: Path) -> None:
         if match := _GAME_FILE.fullmatch(path.name):
-            resource: Resource = "playbyplay" if match[1] == "playbyplay" else "boxscore"
+            resource = cast(Resource, match[1])
             self._files.setdefault(match[2], []).append((resource, path))
         elif _SCHEDULE_FILE.fullmatch(path.name):
             self._schedule_files.append(path)

@@ -18,7 +18,16 @@ import orjson
 
 from ingestion.nba.games import is_game_id, is_season
 
-Resource = Literal["playbyplay", "boxscore", "schedule"]
+Resource = Literal[
+    "schedule",
+    "playbyplay",
+    "boxscore",
+    "playbyplayv3",
+    "boxscoretraditionalv3",
+    "playbyplayv2",
+]
+"""The league's own names: the schedule; the CDN's live data; the stats service, which is the second
+source (v3) and the only one for seasons before the CDN (v2)."""
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Larger bodies are refused: the longest game is below 1 MB, a season's schedule below 4 MB."""
@@ -214,17 +223,15 @@ def _place_of_nul(value: object, path: str) -> str | None:
 
 def _check_game(resource: Resource, key: str, content: dict[str, Any]) -> int | None:
     """Check a game's payload and return ``game.gameStatus``, None where it is not told."""
-    game = _member(content, "game", dict)
-    game_id = _member(game, "game.gameId", str)
-    if not is_game_id(game_id):
-        raise PayloadError("malformed_game_id", f"game.gameId is {game_id!r}, not ten digits")
-    if game_id != key:
-        raise PayloadError(
-            "game_id_mismatch", f"game.gameId is {game_id}, but the name says game {key}"
-        )
-    if resource == "boxscore":
-        _member(game, "game.homeTeam", dict)
-        _member(game, "game.awayTeam", dict)
+    if resource == "playbyplayv2":
+        _check_play_by_play_v2(key, content)
+        return None
+    name = "boxScoreTraditional" if resource == "boxscoretraditionalv3" else "game"
+    game = _member(content, name, dict)
+    _check_game_id(f"{name}.gameId", _member(game, f"{name}.gameId", str), key)
+    if resource in ("boxscore", "boxscoretraditionalv3"):
+        _member(game, f"{name}.homeTeam", dict)
+        _member(game, f"{name}.awayTeam", dict)
         status = game.get("gameStatus")
         return status if isinstance(status, int) else None
     for index, action in enumerate(_member(game, "game.actions", list)):
@@ -233,6 +240,31 @@ def _check_game(resource: Resource, key: str, content: dict[str, Any]) -> int | 
                 "wrong_shape", f"game.actions[{index}] is {_kind(action)}, not an object"
             )
     return None
+
+
+def _check_game_id(path: str, game_id: object, key: str) -> None:
+    if not is_game_id(game_id):
+        raise PayloadError("malformed_game_id", f"{path} is {game_id!r}, not ten digits")
+    if game_id != key:
+        raise PayloadError("game_id_mismatch", f"{path} is {game_id}, but the name says game {key}")
+
+
+def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
+    """Check the table form of the older stats service: names of columns, then rows of values."""
+    parameters = _member(content, "parameters", dict)
+    _check_game_id("parameters.GameID", _member(parameters, "parameters.GameID", str), key)
+    for index, table in enumerate(_member(content, "resultSets", list)):
+        path = f"resultSets[{index}]"
+        if not isinstance(table, dict):
+            raise PayloadError("wrong_shape", f"{path} is {_kind(table)}, not an object")
+        headers = _member(table, f"{path}.headers", list)
+        for row_index, row in enumerate(_member(table, f"{path}.rowSet", list)):
+            if not isinstance(row, list) or len(row) != len(headers):
+                raise PayloadError(
+                    "wrong_shape",
+                    f"{path}.rowSet[{row_index}] does not have the {len(headers)} values that "
+                    f"{path}.headers names",
+                )
 
 
 def _check_schedule(content: dict[str, Any]) -> str:

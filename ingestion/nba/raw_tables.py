@@ -1,11 +1,12 @@
 """The raw tables of schema ``raw_nba``, written by the dlt pipeline ``nba``.
 
-One row per payload version, in three tables of one form:
+One row per payload version, in tables of one form, each named as the league names the resource:
 
-    playbyplay, boxscore (key game_id) and schedule (key season)
+    schedule (key season); playbyplay, boxscore of the CDN and playbyplayv3, boxscoretraditionalv3,
+    playbyplayv2 of the stats service (key game_id)
     content_hash  text         SHA-256 of the payload without its envelope ``meta``
     payload       jsonb        as sent, ``meta`` included
-    source        text         ``cdn`` or ``file``
+    source        text         ``cdn``, ``stats`` or ``file``
     origin        text         address, or file name relative to the folder
     source_time   text         ``meta.time`` as sent, null when absent
     fetched_at    timestamptz  when this version arrived; of one key it always grows
@@ -26,7 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dlt
 import psycopg
@@ -39,7 +40,7 @@ from ingestion.nba.payloads import Payload, Resource
 
 SCHEMA = "raw_nba"
 PIPELINE = "nba"
-RESOURCES: tuple[Resource, ...] = ("schedule", "playbyplay", "boxscore")
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
 
 
 def key_column(resource: Resource) -> str:
