@@ -159,8 +159,14 @@ def demo(game_count: int, seed: int) -> None:
         f"[bold]2/4[/] ingest {game_count} games of {league.settings.season} from the sandbox"
     )
     with NbaSandbox(league) as sandbox:
-        at_sandbox = replace(settings, nba_cdn_base_url=sandbox.base_url)
-        report = nba.ingest(at_sandbox, season=league.settings.season)
+        at_sandbox = replace(
+            settings,
+            nba_cdn_base_url=sandbox.base_url,
+            nba_stats_base_url=sandbox.base_url,
+            nba_cdn_requests_per_second=1000.0,
+            nba_stats_requests_per_second=1000.0,
+        )
+        report = nba.ingest(at_sandbox, seasons=[league.settings.season])
     console.print(report.closing_line())
     console.print("[bold]3/4[/] dbt build: situations, actions, expected points, scores")
     run_dbt(["build"], settings, console)
@@ -364,46 +370,55 @@ def ingest() -> None:
 
 
 @ingest.command("nba")
-@click.option("--season", help="Finished games of a season, e.g. 2023-24.")
+@click.option(
+    "--season",
+    "seasons",
+    multiple=True,
+    help="Games of these seasons, e.g. 2023-24, apart by blanks or commas.",
+)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Finished games on or after a date (US Eastern).",
+    help="Games on or after a date (US Eastern), up to the season in play.",
 )
 @click.option(
     "--games",
     "game_ids",
     multiple=True,
-    help="Game ids, apart by blanks or commas.",
+    help="Exactly these game ids, apart by blanks or commas.",
+)
+@click.option(
+    "--reread", is_flag=True, help="Ask for all finished games again, also the settled ones."
 )
 @click.option(
     "--from", "directory", type=click.Path(path_type=Path), help="A folder of wire-format files."
 )
-@click.argument("more_games", nargs=-1, metavar="")
+@click.argument("more", nargs=-1, metavar="")
 @as_json
 def ingest_nba(
-    season: str | None,
+    seasons: tuple[str, ...],
     since: datetime | None,
     game_ids: tuple[str, ...],
-    more_games: tuple[str, ...],
+    reread: bool,
+    more: tuple[str, ...],
     directory: Path | None,
     as_json: bool,
 ) -> None:
-    """Play-by-play and box scores, from the league's services or from files in its wire format."""
+    """Play-by-play and box scores, from the league's services or from files in its wire format.
+
+    By --season and --since only what is missing or may have changed is asked for.
+    """
     from ingestion import nba
 
-    if more_games and not game_ids:
-        raise click.UsageError(f"{more_games[0]!r} belongs to no option. Fix: --games ID ID ...")
+    if more and bool(seasons) == bool(game_ids):
+        raise click.UsageError(f"{more[0]!r} belongs to no option. Fix: --games ID ID ...")
     report = nba.ingest(
         Settings.load(),
         directory=directory,
-        season=season,
+        seasons=_words(seasons + more if seasons else ()),
         since=since.date() if since else None,
-        game_ids=[
-            game_id
-            for value in game_ids + more_games
-            for game_id in value.replace(",", " ").split()
-        ],
+        game_ids=_words(game_ids + more if game_ids else ()),
+        reread=reread,
         show_progress=not as_json,
     )
     if as_json:
@@ -415,8 +430,15 @@ def ingest_nba(
             click.echo(
                 f"... and {len(report.quarantined) - 20} more in operations.quarantine", err=True
             )
+        for sentence in report.hosts_given_up:
+            click.echo(f"given up for this run: {sentence}", err=True)
         click.echo(report.closing_line())
     sys.exit(report.exit_code)
+
+
+def _words(values: Sequence[str]) -> list[str]:
+    """The words of option values that are apart by blanks or commas."""
+    return [word for value in values for word in value.replace(",", " ").split()]
 
 
 @cli.command()

@@ -25,6 +25,11 @@ DEFAULT_NBA_STATS_USER_AGENT = (
     "Chrome/140.0.0.0 Safari/537.36"
 )
 
+DEFAULT_NBA_CDN_REQUESTS_PER_SECOND = 8.0
+"""Static files behind a content network: a season of 2,460 files takes five minutes."""
+DEFAULT_NBA_STATS_REQUESTS_PER_SECOND = 1.5
+"""A service that computes; its users' advice is 0.6 s between requests (nba_api #176, #320)."""
+
 
 def _http_base_url(name: str, value: str) -> str:
     parts = urlsplit(value)
@@ -33,6 +38,16 @@ def _http_base_url(name: str, value: str) -> str:
             name, f"{value!r} is not an http(s) address", f"write it as {name}=https://host[:port]"
         )
     return value.rstrip("/")
+
+
+def _rate(name: str, value: str | None, default: float) -> float:
+    try:
+        rate = default if value is None else float(value)
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate < float("inf"):
+        raise SettingError(name, f"{value!r} is not a number above 0", f"write it as {name}=2")
+    return rate
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,8 @@ class Settings:
         nba_cdn_base_url: Host of the league's static and live-data files.
         nba_stats_base_url: Host of the league's stats API.
         nba_stats_user_agent: ``User-Agent`` sent to both.
+        nba_cdn_requests_per_second: Highest rate of requests to the first (1/s).
+        nba_stats_requests_per_second: Highest rate of requests to the second (1/s).
     """
 
     database_url: str | None
@@ -54,6 +71,8 @@ class Settings:
     nba_cdn_base_url: str
     nba_stats_base_url: str
     nba_stats_user_agent: str
+    nba_cdn_requests_per_second: float
+    nba_stats_requests_per_second: float
 
     @classmethod
     def load(cls) -> Settings:
@@ -86,6 +105,16 @@ class Settings:
                 "NBA_STATS_BASE_URL", values.get("NBA_STATS_BASE_URL", DEFAULT_NBA_STATS_BASE_URL)
             ),
             nba_stats_user_agent=values.get("NBA_STATS_USER_AGENT", DEFAULT_NBA_STATS_USER_AGENT),
+            nba_cdn_requests_per_second=_rate(
+                "NBA_CDN_REQUESTS_PER_SECOND",
+                values.get("NBA_CDN_REQUESTS_PER_SECOND"),
+                DEFAULT_NBA_CDN_REQUESTS_PER_SECOND,
+            ),
+            nba_stats_requests_per_second=_rate(
+                "NBA_STATS_REQUESTS_PER_SECOND",
+                values.get("NBA_STATS_REQUESTS_PER_SECOND"),
+                DEFAULT_NBA_STATS_REQUESTS_PER_SECOND,
+            ),
         )
 
     @property

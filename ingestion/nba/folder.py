@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from ingestion.errors import UsageError
 from ingestion.nba.payloads import MAX_BODY_BYTES, PayloadError, Resource
@@ -36,8 +36,6 @@ class FolderSource:
     Raises:
         UsageError: If there is no such folder or no such file in it; it names ``--from``.
     """
-
-    kind: Literal["cdn", "file"] = "file"
 
     def __init__(self, directory: Path) -> None:
         if not directory.is_dir():
@@ -78,11 +76,10 @@ class FolderSource:
         """The schedule files."""
         return [self._read("schedule", path.name, path) for path in self._schedule_files]
 
-    def fetch(self, game_keys: Sequence[str]) -> Iterator[Arrival]:
-        """Yield the files of these games; a game may have several of one kind."""
+    def fetch(self, game_keys: Sequence[str]) -> Iterator[list[Arrival]]:
+        """Yield the files of each of these games; it may have several of one kind."""
         for key in game_keys:
-            for resource, path in self._files[key]:
-                yield self._read(resource, key, path)
+            yield [self._read(resource, key, path) for resource, path in self._files[key]]
 
     def _read(self, resource: Resource, key: str, path: Path) -> Arrival:
         origin = path.relative_to(self._directory).as_posix()
@@ -94,5 +91,5 @@ class FolderSource:
             failure = PayloadError(
                 "unreadable_file", f"{origin} cannot be read: {error.strerror or error}"
             )
-            return Arrival(resource, key, origin, failure=failure)
-        return Arrival(resource, key, origin, body, is_gzip=path.suffix == ".gz")
+            return Arrival(resource, key, origin, "file", failure=failure)
+        return Arrival(resource, key, origin, "file", body, is_gzip=path.suffix == ".gz")

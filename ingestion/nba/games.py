@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import date
 
 from ingestion.errors import UsageError
 
@@ -27,6 +28,22 @@ def is_season(text: object) -> bool:
     """Whether ``text`` names two years in a row the way the league does: ``2023-24``."""
     match = _SEASON.fullmatch(text) if isinstance(text, str) else None
     return match is not None and (int(match[1]) + 1) % 100 == int(match[2])
+
+
+def season_of(day: date) -> str:
+    """The season that a day belongs to: a new one begins in August, when none is ever played."""
+    first_year = day.year if day.month >= 8 else day.year - 1
+    return season_name(first_year)
+
+
+def season_name(first_year: int) -> str:
+    """The season that begins in a year, for example ``2023-24``."""
+    return f"{first_year}-{(first_year + 1) % 100:02d}"
+
+
+def seasons_between(first: str, last: str) -> list[str]:
+    """The seasons from one to another, both included."""
+    return [season_name(year) for year in range(int(first[:4]), int(last[:4]) + 1)]
 
 
 def check_season(season: str) -> str:

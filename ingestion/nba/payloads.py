@@ -63,7 +63,7 @@ class Payload:
         key: Game id; season of a schedule.
         text: The JSON as sent, UTF-8, uncompressed, with its envelope ``meta``.
         content_hash: SHA-256 (hex) of the canonical JSON without ``meta``, whose ``time`` changes
-            with every fetch.
+            with every fetch; of a schedule, of its fixtures alone.
         source_time: ``meta.time`` as sent, None where absent.
         game_status: Of a box score: 1 not started, 2 live, 3 final; None where it is not told.
     """
@@ -108,6 +108,7 @@ def read_payload(resource: Resource, key: str | None, body: bytes, *, is_gzip: b
     if resource == "schedule":
         key = _check_schedule(document)
         status = None
+        document = fixture_content(document)
     else:
         status = _check_game(resource, str(key), document)
     canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
@@ -265,6 +266,42 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
                     f"{path}.rowSet[{row_index}] does not have the {len(headers)} values that "
                     f"{path}.headers names",
                 )
+
+
+_FIXTURE_KEYS = (
+    "gameId", "gameDateEst", "gameTimeEst", "gameDateTimeEst", "gameDateTimeUTC", "homeTeamTime",
+    "postponedStatus", "ifNecessary", "isNeutral", "gameLabel", "gameSubLabel", "gameSubtype",
+    "arenaName", "arenaCity", "arenaState",
+)  # fmt: skip
+_TEAM_KEYS = ("teamId", "teamTricode", "teamCity", "teamName")
+
+
+def fixture_content(schedule: dict[str, Any]) -> dict[str, Any]:
+    """What a schedule says of its games but for how they are going.
+
+    Status, scores, leaders and series of its 1,300 games change all evening long. A new version of
+    the whole schedule (4 MB) for each of them would be gigabytes a season, and the games' own
+    payloads say it better.
+    """
+
+    def of_team(game: dict[str, Any], side: str) -> list[Any]:
+        team = game.get(side)
+        return [team.get(key) for key in _TEAM_KEYS] if isinstance(team, dict) else []
+
+    content = schedule["leagueSchedule"]
+    return {
+        "seasonYear": content["seasonYear"],
+        "games": [
+            [
+                game_date.get("gameDate"),
+                *(game.get(key) for key in _FIXTURE_KEYS),
+                *of_team(game, "homeTeam"),
+                *of_team(game, "awayTeam"),
+            ]
+            for game_date in content["gameDates"]
+            for game in game_date["games"]
+        ],
+    }
 
 
 def _check_schedule(content: dict[str, Any]) -> str:

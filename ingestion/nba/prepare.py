@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
+import email.utils
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ingestion.nba.http import NO_VALIDATORS
 from ingestion.nba.ledger import QuarantineEntry
 from ingestion.nba.payloads import Payload, PayloadError, Resource, read_payload
 from ingestion.nba.raw_tables import RawRow, StoredVersion
 from ingestion.nba.report import QuarantinedItem
+from ingestion.nba.rereads import BOX_SCORES, PLAY_BY_PLAYS, Read, Reads, of_the_same_kind
+from ingestion.nba.schedule import FINAL, NOT_STARTED
 from ingestion.nba.source import Arrival, Source
 
-_NOT_STARTED = 1
-_FINAL = 3
 _LONGEST_KEY = 200  # a malformed id is whatever a file is called
 
 
@@ -28,19 +28,30 @@ class Chunk:
         games: How many games it is about.
         unchanged: Payloads equal to the newest stored version, or to another copy in this chunk.
         rows: New versions by resource.
+        stale: Payloads older than the newest stored version: a cache had not followed yet.
         quarantine: What was set aside.
         good_keys: Records that arrived in good order, by resource.
+        reads: What was answered, for the next run to know.
     """
 
     games: int = 0
     unchanged: int = 0
+    stale: int = 0
     rows: dict[Resource, list[RawRow]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     good_keys: dict[Resource, list[str]] = field(default_factory=dict)
+    reads: list[Read] = field(default_factory=list)
 
     def set_aside(self, arrival: Arrival, error: PayloadError) -> None:
         """Add what arrived to the quarantine."""
         self._note(arrival.resource, arrival.key, error, arrival.origin, arrival.body)
+
+    def keep_stale(self, payload: Payload, arrival: Arrival, newer: str) -> None:
+        """Keep a payload that is older than what is stored; nothing has to be done about it."""
+        self.stale += 1
+        detail = f"{arrival.origin} is of {payload.source_time}, older than the stored {newer}"
+        item = QuarantinedItem(arrival.resource, payload.key, "stale_copy", detail, arrival.origin)
+        self.quarantine.append(QuarantineEntry(item, arrival.body, is_settled=True))
 
     def note_gap(self, resource: Resource, key: str, error: PayloadError, origin: str) -> None:
         """Add something that should have arrived to the quarantine."""
@@ -54,11 +65,19 @@ class Chunk:
 
     def settled_keys(self) -> dict[str, list[str]]:
         """Records of which nothing but good payloads arrived, by resource."""
-        unsettled = {(entry.item.resource, entry.item.record_key) for entry in self.quarantine}
-        return {
-            resource: [key for key in keys if (resource, key) not in unsettled]
-            for resource, keys in self.good_keys.items()
+        unsettled = {
+            (entry.item.resource, entry.item.record_key)
+            for entry in self.quarantine
+            if not entry.is_settled
         }
+        settled: dict[str, list[str]] = {}
+        for good, keys in self.good_keys.items():
+            # a game's play-by-play in one form makes up for the lack of it in another
+            for resource in of_the_same_kind(good):
+                settled.setdefault(resource, []).extend(
+                    key for key in keys if (resource, key) not in unsettled
+                )
+        return settled
 
 
 class PayloadReader(Protocol):
@@ -77,6 +96,8 @@ class Preparer:
     Args:
         source: Where the payloads come from.
         newest: The newest stored version of every record, by resource and key.
+        known: The last answers, by resource and key.
+        now: Time of the run (aware).
         read: Checks a payload, here or in another process.
     """
 
@@ -84,10 +105,14 @@ class Preparer:
         self,
         source: Source,
         newest: Mapping[Resource, Mapping[str, StoredVersion]],
+        known: Reads,
+        now: datetime,
         read: PayloadReader = read_payload,
     ) -> None:
         self._source = source
         self._newest = newest
+        self._known = known
+        self._now = now
         self._read_payload = read
 
     def schedules(self) -> Chunk:
@@ -109,43 +134,56 @@ class Preparer:
         """Fetch and prepare some games."""
         chunk = Chunk(games=len(keys))
         # one game at a time: what is not new is forgotten before the next one is read
-        for key, of_game in itertools.groupby(
-            self._source.fetch(keys), key=operator.attrgetter("key")
-        ):
-            self._game(chunk, key, list(of_game))
+        for key, arrivals in zip(keys, self._source.fetch(keys), strict=True):
+            self._game(chunk, key, arrivals)
         return chunk
 
     def _game(self, chunk: Chunk, key: str, arrivals: Sequence[Arrival]) -> None:
         good: dict[Resource, list[tuple[Payload, Arrival]]] = {}
         bad: list[tuple[Arrival, PayloadError]] = []
+        status: int | None = None
         for arrival in arrivals:
+            if arrival.is_unchanged:
+                known = self._known[arrival.resource, key]
+                status = known.game_status if known.game_status is not None else status
+                chunk.unchanged += 1
+                chunk.good_keys.setdefault(arrival.resource, []).append(key)
+                chunk.reads.append(
+                    replace(known, read_at=self._now, http_status=arrival.http_status)
+                )
+                continue
             try:
                 payload = self._read(arrival)
             except PayloadError as error:
-                bad.append((arrival, error))
+                if error.reason == "not_found":
+                    self._note_answer(chunk, arrival, None)
+                if not arrival.is_superseded:
+                    bad.append((arrival, error))
             else:
                 good.setdefault(arrival.resource, []).append((payload, arrival))
-        box_scores = good.get("boxscore")
-        status = box_scores[0][0].game_status if box_scores else None
+                status = payload.game_status if payload.game_status is not None else status
         for arrival, damage in bad:
-            # before tip-off there is a box score and no play-by-play: nothing is wrong
-            if status == _NOT_STARTED and damage.reason == "not_found":
+            # before the end of a game files come late, and before tip-off there is only a box score
+            if damage.reason == "not_found" and (not arrival.is_expected or status == NOT_STARTED):
                 continue
             chunk.set_aside(arrival, damage)
         for copies in good.values():
             self._compare(chunk, copies)
         # what arrived damaged or was not found is noted already, with its own reason
-        arrived = {arrival.resource for arrival in arrivals}
-        if good.get("playbyplay") and not self._is_known("boxscore", key, arrived):
+        asked_for = {arrival.resource for arrival in arrivals if not arrival.is_superseded}
+        first_origin = arrivals[0].origin
+        if any(good.get(resource) for resource in PLAY_BY_PLAYS) and not self._is_known(
+            BOX_SCORES, key, asked_for
+        ):
             chunk.note_gap(
                 "boxscore",
                 key,
                 PayloadError(
                     "missing_box_score", f"game {key} has a play-by-play but no box score anywhere"
                 ),
-                good["playbyplay"][0][1].origin,
+                first_origin,
             )
-        if status == _FINAL and not self._is_known("playbyplay", key, arrived):
+        if status == FINAL and not self._is_known(PLAY_BY_PLAYS, key, asked_for):
             chunk.note_gap(
                 "playbyplay",
                 key,
@@ -154,11 +192,27 @@ class Preparer:
                     f"game {key} is final by its box score (game.gameStatus 3) but has no "
                     "play-by-play anywhere",
                 ),
-                arrivals[0].origin,
+                first_origin,
             )
 
-    def _is_known(self, resource: Resource, key: str, arrived: set[Resource]) -> bool:
-        return resource in arrived or key in self._newest[resource]
+    def _is_known(self, kind: Sequence[Resource], key: str, asked_for: set[Resource]) -> bool:
+        return any(resource in asked_for or key in self._newest[resource] for resource in kind)
+
+    def _note_answer(self, chunk: Chunk, arrival: Arrival, payload: Payload | None) -> None:
+        if payload is None and arrival.key in self._newest[arrival.resource]:
+            return  # what is stored stays; that it is gone for the moment is in the quarantine
+        chunk.reads.append(
+            Read(
+                arrival.resource,
+                arrival.key if payload is None else payload.key,
+                self._now,
+                arrival.source,
+                arrival.http_status,
+                None if payload is None else payload.game_status,
+                # an answer without content must not make the next one "unchanged"
+                NO_VALIDATORS if payload is None else arrival.validators,
+            )
+        )
 
     def _compare(self, chunk: Chunk, copies: Sequence[tuple[Payload, Arrival]]) -> None:
         """Add the newest of several copies of one record, if it differs from what is stored."""
@@ -183,13 +237,18 @@ class Preparer:
         known = self._newest[payload.resource].get(payload.key)
         if known is not None and known.content_hash == payload.content_hash:
             chunk.unchanged += 1
+            self._note_answer(chunk, arrival, payload)
             return
+        if known is not None and _is_older(payload.source_time, known.source_time):
+            chunk.keep_stale(payload, arrival, str(known.source_time))
+            return
+        self._note_answer(chunk, arrival, payload)
         fetched_at = datetime.now(UTC)
         if known is not None and fetched_at <= known.fetched_at:
             # a clock that was set back must not make the new version look older than the known one
             fetched_at = known.fetched_at + timedelta(microseconds=1)
         row = RawRow.of(
-            payload, source=self._source.kind, origin=arrival.origin, fetched_at=fetched_at
+            payload, source=arrival.source, origin=arrival.origin, fetched_at=fetched_at
         )
         chunk.rows.setdefault(payload.resource, []).append(row)
 
@@ -197,4 +256,29 @@ class Preparer:
         if arrival.failure is not None or arrival.body is None:
             raise arrival.failure or PayloadError("empty_body", f"{arrival.origin} sent nothing")
         key = None if arrival.resource == "schedule" else arrival.key
-        return self._read_payload(arrival.resource, key, arrival.body, is_gzip=arrival.is_gzip)
+        payload = self._read_payload(arrival.resource, key, arrival.body, is_gzip=arrival.is_gzip)
+        if payload.source_time is None and arrival.validators.last_modified is not None:
+            return replace(payload, source_time=arrival.validators.last_modified)
+        return payload
+
+
+def _is_older(time: str | None, than: str | None) -> bool:
+    """Whether a payload's own time says that it was made before another of the same record."""
+    if time is None or than is None:
+        return False
+    if time.endswith("GMT") != than.endswith("GMT"):
+        return False  # one is the envelope's, whose zone nobody states, the other HTTP's
+    moments = [_moment(text) for text in (time, than)]
+    if moments[0] is None or moments[1] is None:
+        return False
+    return moments[0] < moments[1]
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        if text.endswith("GMT"):
+            return email.utils.parsedate_to_datetime(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

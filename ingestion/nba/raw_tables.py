@@ -158,10 +158,11 @@ def load(
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """The newest stored version of a record: its content and when it arrived."""
+    """The newest stored version of a record: its content, when it arrived, and its own time."""
 
     content_hash: str
     fetched_at: datetime
+    source_time: str | None
 
 
 def newest_versions(connection: psycopg.Connection, resource: Resource) -> dict[str, StoredVersion]:
@@ -169,17 +170,17 @@ def newest_versions(connection: psycopg.Connection, resource: Resource) -> dict[
     key = key_column(resource)
     rows = connection.execute(
         f"""
-        select {key}, content_hash, fetched_at
+        select {key}, content_hash, fetched_at, source_time
         from (
             select
-                {key}, content_hash, fetched_at,
+                {key}, content_hash, fetched_at, source_time,
                 row_number() over (partition by {key} order by fetched_at desc) as version_rank
             from {SCHEMA}.{resource}
         ) as versions
         where version_rank = 1
         """
     )
-    return {row[0]: StoredVersion(row[1], row[2]) for row in rows}
+    return {row[0]: StoredVersion(row[1], row[2], row[3]) for row in rows}
 
 
 def wait_for_writers(connection: psycopg.Connection) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,13 +28,16 @@ from ingestion.database import connection as database
 from ingestion.database import migrate, roles
 from ingestion.errors import ClutchError, UsageError
 from ingestion.nba import ledger, raw_tables
-from ingestion.nba.cdn import CdnClient, CdnSource
 from ingestion.nba.checker import CheckerProcess
+from ingestion.nba.discovery import read_schedules
 from ingestion.nba.folder import FolderSource
 from ingestion.nba.games import check_game_ids, check_season
-from ingestion.nba.payloads import PayloadError
+from ingestion.nba.league import League, LeagueSource
+from ingestion.nba.payloads import read_payload
 from ingestion.nba.prepare import Chunk, Preparer
 from ingestion.nba.report import IngestReport
+from ingestion.nba.rereads import is_due
+from ingestion.nba.schedule import FINAL
 from ingestion.nba.source import Source
 from ingestion.settings import Settings
 
@@ -51,15 +54,17 @@ class Request:
 
     Attributes:
         directory: A folder of wire-format files.
-        season: For example ``2023-24``.
+        seasons: For example ``2023-24``.
         since: First date of play.
         game_ids: Exactly these games.
+        reread: Whether games that are settled are asked for too.
     """
 
     directory: Path | None
-    season: str | None
+    seasons: Sequence[str]
     since: date | None
     game_ids: Sequence[str]
+    reread: bool
 
     def checked(self) -> Request:
         """Return the request with its values checked.
@@ -68,18 +73,24 @@ class Request:
             UsageError: If nothing or more than one thing chooses the games, or a value is
                 malformed.
         """
-        by_schedule = self.season is not None or self.since is not None
+        by_schedule = bool(self.seasons) or self.since is not None
         chosen = [self.directory is not None, by_schedule, bool(self.game_ids)]
         if sum(chosen) != 1:
             raise UsageError(
                 f"{'too much' if any(chosen) else 'nothing'} says which games to ingest. "
                 "Fix: give one of --season (with or without --since), --since, --games or --from."
             )
+        if self.reread and not by_schedule:
+            raise UsageError(
+                "--reread: files and named games are always read. "
+                "Fix: leave it out, or give it with --season or --since."
+            )
         return Request(
             directory=self.directory,
-            season=None if self.season is None else check_season(self.season),
+            seasons=[check_season(season) for season in dict.fromkeys(self.seasons)],
             since=self.since,
             game_ids=check_game_ids(self.game_ids),
+            reread=self.reread,
         )
 
     def command(self) -> str:
@@ -87,12 +98,14 @@ class Request:
         words = ["ingest nba"]
         if self.directory is not None:
             words += ["--from", str(self.directory)]
-        if self.season is not None:
-            words += ["--season", self.season]
+        if self.seasons:
+            words += ["--season", *self.seasons]
         if self.since is not None:
             words += ["--since", self.since.isoformat()]
         if self.game_ids:
             words += ["--games", *self.game_ids]
+        if self.reread:
+            words += ["--reread"]
         return " ".join(words)
 
 
@@ -100,23 +113,28 @@ def ingest(
     settings: Settings,
     *,
     directory: Path | None = None,
-    season: str | None = None,
+    seasons: Sequence[str] = (),
     since: date | None = None,
     game_ids: Sequence[str] = (),
+    reread: bool = False,
     show_progress: bool = True,
+    now: datetime | None = None,
 ) -> IngestReport:
     """Bring the raw NBA tables up to date with a source.
 
-    Exactly one of ``directory``, ``game_ids`` and the schedule (``season``, ``since`` or both)
-    chooses the games.
+    Exactly one of ``directory``, ``game_ids`` and the schedule (``seasons``, ``since`` or both)
+    chooses the games. By the schedule only games are asked for that are missing or may have changed
+    (:mod:`ingestion.nba.rereads`).
 
     Args:
         settings: Database, state directory and hosts.
         directory: A folder of wire-format files, searched recursively.
-        season: The final games of this season, for example ``2023-24``.
-        since: The final games on or after this date (US Eastern).
+        seasons: The games of these seasons, for example ``["2023-24"]``.
+        since: The games on or after this date (US Eastern), up to the season in play.
         game_ids: Exactly these games, whatever their state.
+        reread: Ask for all finished games of the schedule, also the settled ones.
         show_progress: Whether to show progress on stderr.
+        now: Time of the run (aware) by which games are due; default: the clock.
 
     Returns:
         What was done; ``exit_code`` is 3 when anything was quarantined.
@@ -126,7 +144,7 @@ def ingest(
         SettingError: If the host or the database cannot be reached.
         ClutchError: If the data could not be stored; what was loaded before is kept.
     """
-    request = Request(directory, season, since, game_ids).checked()
+    request = Request(directory, seasons, since, game_ids, reread).checked()
     folder = None if request.directory is None else FolderSource(request.directory)
     console = Console(stderr=True)
     report = IngestReport(ignored_files=0 if folder is None else folder.ignored_files)
@@ -137,8 +155,9 @@ def ingest(
             run_id = ledger.begin_run(connection, request.command())
             status: Literal["done", "failed", "partly_done"] = "failed"
             try:
-                _ingest(settings, request, folder, connection, report, console, show_progress)
-                status = "partly_done" if report.quarantined else "done"
+                run = _Run(settings, request, folder, connection, report, now or datetime.now(UTC))
+                run.execute(console, show_progress)
+                status = "partly_done" if report.exit_code else "done"
             finally:
                 report.seconds = time.monotonic() - started
                 ledger.finish_run(connection, run_id, status, report.counts())
@@ -167,59 +186,88 @@ def _locked(settings: Settings, console: Console) -> Iterator[psycopg.Connection
             yield connection
 
 
-def _ingest(
-    settings: Settings,
-    request: Request,
-    folder: FolderSource | None,
-    connection: psycopg.Connection,
-    report: IngestReport,
-    console: Console,
-    show_progress: bool,
-) -> None:
-    """Ingest under the lock; ``report`` grows by chunks, so it is right after a failure too."""
-    stop = threading.Event()
-    client = CdnClient(settings.nba_cdn_base_url, settings.nba_stats_user_agent, stop)
-    source: Source
-    damage: PayloadError | None = None
-    try:
-        if folder is not None:
-            source = folder
-        elif request.game_ids:
-            source = CdnSource.of_games(client, request.game_ids)
-        else:
-            source, damage = CdnSource.of_schedule(
-                client, season=request.season, since=request.since
-            )
-        store = _Store(settings, connection, report)
-        newest = {
+class _Run:
+    """One run under the lock; ``report`` grows by chunks, so it is right after a failure too.
+
+    Args:
+        settings: Database, state directory and hosts.
+        request: What was asked for.
+        folder: Where the files are, None for the league's services.
+        connection: Autocommit connection that holds the lock.
+        report: Grows with every chunk.
+        now: Time of the run (aware).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        request: Request,
+        folder: FolderSource | None,
+        connection: psycopg.Connection,
+        report: IngestReport,
+        now: datetime,
+    ) -> None:
+        self._settings = settings
+        self._request = request
+        self._folder = folder
+        self._connection = connection
+        self._report = report
+        self._now = now
+        self._known = ledger.last_reads(connection)
+        self._newest = {
             resource: raw_tables.newest_versions(connection, resource)
             for resource in raw_tables.RESOURCES
         }
-        progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not show_progress,
-        )
-        with progress, ExitStack() as stack:
-            preparer = Preparer(source, newest)
-            if len(source.game_keys) > GAMES_PER_CHUNK:
-                checker = stack.enter_context(CheckerProcess())
-                preparer = Preparer(source, newest, checker.read_payload)
-            task = progress.add_task("NBA games", total=len(source.game_keys))
-            for chunk in _chunks(source, preparer, stop):
-                store.add(chunk)
-                progress.advance(task, chunk.games)
-        if damage is not None:
-            raise ClutchError(
-                f"the schedule of {settings.nba_cdn_base_url} is damaged: {damage.detail}. "
-                "Fix: try again later, or name the games with --games."
+
+    def execute(self, console: Console, show_progress: bool) -> None:
+        """Fetch, check and store."""
+        stop = threading.Event()
+        league = League(self._settings, stop)
+        try:
+            source, damage = self._source(league)
+            progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=console,
+                disable=not show_progress,
             )
-    finally:
-        stop.set()
-        client.close()
+            with progress, ExitStack() as stack:
+                read = read_payload
+                if len(source.game_keys) > GAMES_PER_CHUNK:
+                    read = stack.enter_context(CheckerProcess()).read_payload
+                preparer = Preparer(source, self._newest, self._known, self._now, read)
+                store = _Store(self._settings, self._connection, self._report)
+                task = progress.add_task("NBA games", total=len(source.game_keys))
+                for chunk in _chunks(source, preparer, stop):
+                    store.add(chunk)
+                    progress.advance(task, chunk.games)
+            if damage is not None:
+                raise damage
+        finally:
+            stop.set()
+            league.close()
+            self._report.requests = league.requests_sent
+            self._report.retries = league.retries
+            self._report.hosts_given_up = league.open_circuits()
+
+    def _source(self, league: League) -> tuple[Source, ClutchError | None]:
+        """The source, and what is to be raised when what it has is stored."""
+        if self._folder is not None:
+            return self._folder, None
+        if self._request.game_ids:
+            games: dict[str, bool | None] = dict.fromkeys(self._request.game_ids)
+            return LeagueSource(league, games, self._known), None
+        schedules = read_schedules(league, self._request.seasons, self._request.since, self._now)
+        due = {
+            fixture.game_id: fixture.status == FINAL
+            for fixture in schedules.fixtures
+            if is_due(fixture, self._known, self._now)
+            or (self._request.reread and fixture.status == FINAL and not fixture.is_postponed)
+        }
+        self._report.not_due = len(schedules.fixtures) - len(due)
+        return LeagueSource(league, due, self._known, schedules.arrivals), schedules.damage
 
 
 def _chunks(source: Source, preparer: Preparer, stop: threading.Event) -> Iterator[Chunk]:
@@ -268,6 +316,10 @@ class _Store:
         self._report.unchanged += chunk.unchanged
         # stored: a third chunk of payloads is not to be held while the next two are at work
         chunk.rows.clear()
+        self._report.stale += chunk.stale
         self._report.resolved += ledger.resolve_quarantine(self._connection, chunk.settled_keys())
         ledger.record_quarantine(self._connection, chunk.quarantine)
-        self._report.quarantined += [entry.item for entry in chunk.quarantine]
+        ledger.record_reads(self._connection, chunk.reads)
+        self._report.quarantined += [
+            entry.item for entry in chunk.quarantine if not entry.is_settled
+        ]

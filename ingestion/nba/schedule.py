@@ -1,8 +1,9 @@
-"""Which games a schedule payload says are to be fetched."""
+"""What a schedule payload says about games: which there are, when, and how far they are."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import orjson
@@ -10,30 +11,58 @@ import orjson
 from ingestion.nba.games import PLAYED_FOR_RECORD
 from ingestion.nba.payloads import Payload
 
-_FINAL = 3
+NOT_STARTED = 1
+LIVE = 2
+FINAL = 3
+
+_POSTPONED = re.compile(r"\s*(PPD|postponed)", re.IGNORECASE)
 
 
-def final_games(schedule: Payload, since: date | None) -> list[str]:
-    """Ids of the games that are over and count: no preseason, no all-star game.
+@dataclass(frozen=True)
+class Fixture:
+    """One game of a schedule.
+
+    Attributes:
+        game_id: Ten digits.
+        status: 1 not started, 2 live, 3 final.
+        tipoff_at: Scheduled start, aware; None where it is open or not told.
+        played_on: The league's own date (US Eastern), None where it is not told.
+        is_postponed: Whether it will not be played as listed. Such a game may be listed as final,
+            without a score.
+    """
+
+    game_id: str
+    status: int
+    tipoff_at: datetime | None
+    played_on: date | None
+    is_postponed: bool
+
+
+def fixtures(schedule: Payload) -> list[Fixture]:
+    """The games that count: no preseason, no all-star game.
 
     Args:
         schedule: A schedule that passed :func:`ingestion.nba.payloads.read_payload`.
-        since: Leave out games of an earlier date (US Eastern, the league's own), None for all.
 
     Returns:
-        Ids, each once, in the schedule's order. A game without a readable date is kept: fetching it
-        once too often costs little, missing it costs a game.
+        Each game once, in the schedule's order; of a game listed twice, as while it is being moved,
+        the later entry.
     """
-    chosen: dict[str, None] = {}
+    found: dict[str, Fixture] = {}
     content = orjson.loads(schedule.text)
     for game_date in content["leagueSchedule"]["gameDates"]:
         for game in game_date["games"]:
-            if game["gameStatus"] != _FINAL or game["gameId"][2] not in PLAYED_FOR_RECORD:
+            if game["gameId"][2] not in PLAYED_FOR_RECORD:
                 continue
-            played = _date(game.get("gameDateEst")) or _date(game_date.get("gameDate"))
-            if since is None or played is None or played >= since:
-                chosen[game["gameId"]] = None
-    return list(chosen)
+            found[game["gameId"]] = Fixture(
+                game_id=game["gameId"],
+                status=game["gameStatus"],
+                tipoff_at=_moment(game.get("gameDateTimeUTC")),
+                played_on=_date(game.get("gameDateEst")) or _date(game_date.get("gameDate")),
+                is_postponed=game.get("postponedStatus") == "P"
+                or _POSTPONED.match(str(game.get("gameStatusText"))) is not None,
+            )
+    return list(found.values())
 
 
 def _date(text: object) -> date | None:
@@ -45,3 +74,12 @@ def _date(text: object) -> date | None:
         return datetime.strptime(text[:10], form).date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
         return None
+
+
+def _moment(text: object) -> datetime | None:
+    """The moment of ``2023-10-24T23:30:00Z``, None of anything else."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -63,7 +63,7 @@ def real(
     for season in SEASONS:
         with ReplayServer([season]) as server:
             at_replay = replace(settings, nba_cdn_base_url=server.base_url)
-            report = nba.ingest(at_replay, season=season, show_progress=False)
+            report = nba.ingest(at_replay, seasons=[season], show_progress=False)
         assert report.exit_code == 0, report.closing_line()
         assert report.games > 1300
     target = tmp_path_factory.mktemp("target")

@@ -11,11 +11,23 @@ from pathlib import Path
 from ingestion.database import embedded
 from ingestion.settings import Settings
 
+NOWHERE = "http://127.0.0.1:9"
+"""The discard port: connections to it are refused at once."""
+
 
 def settings_at(state_directory: Path) -> Settings:
-    """Settings for a state directory, whatever ``DATABASE_URL`` the environment names."""
+    """Settings for a state directory, whatever the environment names.
+
+    The league's hosts are ones that nobody reaches, and the rates those of a host of our own.
+    """
     return dataclasses.replace(
-        Settings.load(), database_url=None, state_directory=state_directory.resolve()
+        Settings.load(),
+        database_url=None,
+        state_directory=state_directory.resolve(),
+        nba_cdn_base_url=NOWHERE,
+        nba_stats_base_url=NOWHERE,
+        nba_cdn_requests_per_second=1000.0,
+        nba_stats_requests_per_second=1000.0,
     )
 
 

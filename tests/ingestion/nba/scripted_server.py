@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -21,12 +22,14 @@ class Answer:
         status: HTTP status.
         headers: Further headers.
         promised: ``Content-Length`` instead of the true one: the connection then breaks off.
+        drip_seconds: Pause between quarters of the body.
     """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     promised: int | None = None
+    drip_seconds: float = 0.0
 
 
 class ScriptedServer:
@@ -37,6 +40,8 @@ class ScriptedServer:
         requests: How often each path was asked for.
         moments: When each path was asked for (``time.monotonic``).
         user_agents: Every ``User-Agent`` seen.
+        headers: The headers of every request.
+        not_modified: How many answers were 304.
         connections: How many connections were opened.
         most_at_once: The largest number of requests that were being answered at the same time.
         answer_seconds: How long an answer takes.
@@ -47,6 +52,8 @@ class ScriptedServer:
         self.requests: Counter[str] = Counter()
         self.moments: dict[str, list[float]] = {}
         self.user_agents: set[str | None] = set()
+        self.headers: list[Message] = []
+        self.not_modified = 0
         self.connections = 0
         self.most_at_once = 0
         self.answer_seconds = 0.0
@@ -63,14 +70,21 @@ class ScriptedServer:
                     script.connections += 1
 
             def do_GET(self) -> None:
-                answer = script._next(self.path, self.headers.get("User-Agent"))
+                answer = script._next(self.path, self.headers)
+                tag = answer.headers.get("ETag")
+                if tag is not None and self.headers.get("If-None-Match") == tag:
+                    answer = Answer(status=304, headers=answer.headers)
+                    script.not_modified += 1
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 length = len(answer.body) if answer.promised is None else answer.promised
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
-                self.wfile.write(answer.body)
+                part = max(1, len(answer.body) // 4)
+                for start in range(0, len(answer.body), part):
+                    self.wfile.write(answer.body[start : start + part])
+                    time.sleep(answer.drip_seconds)
                 if answer.promised is not None:
                     self.close_connection = True
                 with script._lock:
@@ -83,14 +97,15 @@ class ScriptedServer:
         self._server.daemon_threads = True
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def _next(self, path: str, user_agent: str | None) -> Answer:
+    def _next(self, path: str, headers: Message) -> Answer:
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             number = self.requests[path]
             self.requests[path] += 1
             self.moments.setdefault(path, []).append(time.monotonic())
-            self.user_agents.add(user_agent)
+            self.user_agents.add(headers.get("User-Agent"))
+            self.headers.append(headers)
             script = self.answers.get(path, [Answer(status=404)])
         time.sleep(self.answer_seconds)
         return script[min(number, len(script) - 1)]

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from ingestion.errors import ClutchError, SettingError, UsageError
-from ingestion.nba import IngestReport, cdn, ingest
+from ingestion.nba import IngestReport, http, ingest, league
 from ingestion.settings import Settings
 from tests.ingestion.nba.conftest import Query
 from tests.ingestion.nba.scripted_server import Answer, ScriptedServer
@@ -27,6 +27,7 @@ from tests.ingestion.nba.wire import (
     play_by_play,
     schedule,
 )
+from tests.support.states import NOWHERE
 
 
 def _path(resource: str, game_id: str) -> str:
@@ -40,7 +41,7 @@ def _put_game(server: ScriptedServer, game_id: str) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    monkeypatch.setattr(cdn, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(http, "FIRST_WAIT_SECONDS", 0.01)
     with ScriptedServer() as running:
         yield running
 
@@ -48,7 +49,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 @pytest.fixture
 def cdn_settings(settings: Settings, server: ScriptedServer) -> Settings:
     return dataclasses.replace(
-        settings, nba_cdn_base_url=server.base_url, nba_stats_user_agent="a browser/1.0"
+        settings,
+        nba_cdn_base_url=server.base_url,
+        nba_stats_base_url=server.base_url,
+        nba_stats_user_agent="a browser/1.0",
     )
 
 
@@ -56,35 +60,35 @@ def _reasons(report: IngestReport) -> list[tuple[str, str, str]]:
     return [(item.resource, item.record_key, item.reason) for item in report.quarantined]
 
 
-def test_a_season_is_its_final_games_that_count(
+def test_a_season_is_its_games_that_count(
     cdn_settings: Settings, server: ScriptedServer, query: Query
 ) -> None:
-    preseason, all_star, cup_final = "0012990001", "0032990001", "0062990001"
-    live, not_started = "0022990008", "0022990009"
+    preseason, all_star, cup_final = "0012390001", "0032390001", "0062390001"
+    live, not_started = "0022390008", "0022390009"
     plan = schedule(
         {
-            preseason: ("2099-10-01", 3),
-            FIRST: ("2099-11-01", 3),
-            SECOND: ("2099-11-02", 3),
-            live: ("2099-11-03", 2),
-            not_started: ("2099-11-04", 1),
-            cup_final: ("2099-12-17", 3),
-            all_star: ("2100-02-15", 3),
-            THIRD: ("2100-05-01", 3),
+            preseason: ("2039-10-01", 3),
+            FIRST: ("2039-11-01", 3),
+            SECOND: ("2039-11-02", 3),
+            live: ("2039-11-03", 2),
+            not_started: ("2039-11-04", 1),
+            cup_final: ("2039-12-17", 3),
+            all_star: ("2040-02-15", 3),
+            THIRD: ("2040-05-01", 3),
         }
     )
-    server.put(cdn.SCHEDULE_PATH, plan)
+    server.put(league.SCHEDULE_PATH, plan)
     for game_id in (FIRST, SECOND, THIRD, cup_final, preseason, all_star, live):
         _put_game(server, game_id)
-    report = ingest(cdn_settings, season=SEASON, since=date(2099, 11, 2), show_progress=False)
-    assert (report.games, report.versions_added, report.exit_code) == (3, 7, 0)
+    report = ingest(cdn_settings, seasons=[SEASON], since=date(2039, 11, 2), show_progress=False)
+    assert (report.games, report.versions_added, report.exit_code) == (4, 9, 0)
     stored = "select game_id from raw_nba.playbyplay order by 1"
-    assert query(stored) == [(SECOND,), (THIRD,), (cup_final,)]
-    whole = ingest(cdn_settings, season=SEASON, show_progress=False)
-    assert (whole.games, whole.versions_added, whole.unchanged) == (4, 2, 7)
-    assert {path for path in server.requests if preseason in path or live in path} == set()
+    assert query(stored) == [(SECOND,), (live,), (THIRD,), (cup_final,)]
+    whole = ingest(cdn_settings, seasons=[SEASON], show_progress=False)
+    assert (whole.games, whole.versions_added, whole.unchanged) == (2, 2, 3)
+    assert not [path for path in server.requests if preseason in path or not_started in path]
     assert query("select distinct source, origin from raw_nba.schedule") == [
-        ("cdn", server.base_url + cdn.SCHEDULE_PATH)
+        ("cdn", server.base_url + league.SCHEDULE_PATH)
     ]
     assert query("select count(*) from raw_nba.schedule") == [(1,)]
     assert server.user_agents == {"a browser/1.0"}
@@ -93,11 +97,13 @@ def test_a_season_is_its_final_games_that_count(
 def test_since_alone_takes_the_season_on_offer(
     cdn_settings: Settings, server: ScriptedServer
 ) -> None:
-    server.put(cdn.SCHEDULE_PATH, schedule({FIRST: ("2099-11-01", 3), SECOND: ("2099-11-02", 3)}))
+    server.put(
+        league.SCHEDULE_PATH, schedule({FIRST: ("2039-11-01", 3), SECOND: ("2039-11-02", 3)})
+    )
     _put_game(server, SECOND)
-    report = ingest(cdn_settings, since=date(2099, 11, 2), show_progress=False)
+    report = ingest(cdn_settings, since=date(2039, 11, 2), show_progress=False)
     assert (report.games, report.exit_code) == (1, 0)
-    later = ingest(cdn_settings, since=date(2100, 11, 2), show_progress=False)
+    later = ingest(cdn_settings, since=date(2040, 11, 2), show_progress=False)
     assert (later.games, later.exit_code) == (0, 0)
 
 
@@ -150,15 +156,15 @@ def test_one_bad_game_does_not_stop_the_others(
     ]
     report = ingest(cdn_settings, game_ids=[FIRST, SECOND, THIRD, FOURTH], show_progress=False)
     assert _reasons(report) == [
-        ("playbyplay", FIRST, "not_found"),
         ("boxscore", FIRST, "not_found"),
-        ("playbyplay", SECOND, "unavailable"),
+        ("playbyplay", FIRST, "not_found"),
         ("boxscore", SECOND, "unexpected_status"),
+        ("playbyplay", SECOND, "unavailable"),
         ("playbyplay", THIRD, "gzip_damaged"),
     ]
     assert report.exit_code == 3
-    assert "HTTP 404" in report.quarantined[0].detail
-    assert server.requests[_path("playbyplay", SECOND)] == cdn.ATTEMPTS
+    assert "HTTP 403" in report.quarantined[0].detail
+    assert server.requests[_path("playbyplay", SECOND)] == http.ATTEMPTS
     assert query("select game_id from raw_nba.playbyplay") == [(FOURTH,)]
     bodies = query("select reason, body from operations.quarantine where body is not null")
     assert dict(bodies) == {"unexpected_status": b"who are you?", "gzip_damaged": packed[:-20]}
@@ -173,30 +179,31 @@ def test_a_game_before_tip_off_has_no_play_by_play(
 
 
 def test_requests_share_few_connections(cdn_settings: Settings, server: ScriptedServer) -> None:
-    games = [f"002299{number:04}" for number in range(12)]
+    games = [f"002239{number:04}" for number in range(12)]
     for game_id in games:
         _put_game(server, game_id)
     server.answer_seconds = 0.02
     report = ingest(cdn_settings, game_ids=games, show_progress=False)
     assert report.versions_added == 24
-    assert 1 < server.most_at_once <= cdn.CONCURRENT_REQUESTS
-    assert server.connections <= cdn.CONCURRENT_REQUESTS
+    assert 1 < server.most_at_once <= league.CONCURRENT_CDN_REQUESTS
+    assert server.connections <= league.CONCURRENT_CDN_REQUESTS
 
 
 def test_another_season_names_the_one_on_offer(
     cdn_settings: Settings, server: ScriptedServer
 ) -> None:
-    server.put(cdn.SCHEDULE_PATH, schedule({}))
-    with pytest.raises(UsageError, match=f"--season: .*only season {SEASON}, not 1999-00.*Fix: "):
-        ingest(cdn_settings, season="1999-00", show_progress=False)
+    server.put(league.SCHEDULE_PATH, schedule({}))
+    words = f"--season: .*only season {SEASON}, and NBA_STATS_BASE_URL has none of 1999-00.*Fix: "
+    with pytest.raises(UsageError, match=words):
+        ingest(cdn_settings, seasons=["1999-00"], show_progress=False)
 
 
 def test_a_damaged_schedule_is_kept_and_named(
     cdn_settings: Settings, server: ScriptedServer, query: Query
 ) -> None:
-    server.answers[cdn.SCHEDULE_PATH] = [Answer(b'{"leagueSchedule": {')]
-    with pytest.raises(ClutchError, match=r"schedule of .* is damaged: the JSON ends early.*Fix:"):
-        ingest(cdn_settings, season=SEASON, show_progress=False)
+    server.answers[league.SCHEDULE_PATH] = [Answer(b'{"leagueSchedule": {')]
+    with pytest.raises(ClutchError, match=r"schedule .* is damaged: the JSON ends early.*Fix:"):
+        ingest(cdn_settings, seasons=[SEASON], show_progress=False)
     assert query("select record_key, reason, body from operations.quarantine") == [
         ("scheduleLeagueV2.json", "truncated_json", b'{"leagueSchedule": {')
     ]
@@ -206,25 +213,29 @@ def test_a_host_without_a_schedule_is_a_wrong_setting(
     cdn_settings: Settings, server: ScriptedServer
 ) -> None:
     with pytest.raises(SettingError, match=r"NBA_CDN_BASE_URL: no schedule .*HTTP 404.*Fix:"):
-        ingest(cdn_settings, season=SEASON, show_progress=False)
+        ingest(cdn_settings, seasons=[SEASON], show_progress=False)
 
 
-@pytest.mark.parametrize("choice", [{"season": SEASON}, {"game_ids": [FIRST]}])
+@pytest.mark.parametrize("choice", [{"seasons": [SEASON]}, {"game_ids": [FIRST]}])
 def test_an_unreachable_host_names_its_setting(
     cdn_settings: Settings, choice: dict[str, object]
 ) -> None:
     with socket.socket() as taken:  # bound and not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        unreachable = dataclasses.replace(cdn_settings, nba_cdn_base_url=url)
-        with pytest.raises(SettingError, match=r"NBA_CDN_BASE_URL: .*cannot be reached.*Fix: "):
+        unreachable = dataclasses.replace(
+            cdn_settings, nba_cdn_base_url=url, nba_stats_base_url=url
+        )
+        words = r"NBA_CDN_BASE_URL: .*(no connection|cannot be reached).*Fix: "
+        with pytest.raises(SettingError, match=words):
             ingest(unreachable, show_progress=False, **choice)  # type: ignore[arg-type]
 
 
-def test_a_host_that_stops_answering_ends_the_run(
+def test_hosts_that_stop_answering_end_the_run(
     cdn_settings: Settings, server: ScriptedServer, query: Query
 ) -> None:
-    games = [f"002299{number:04}" for number in range(10)]
+    cdn_settings = dataclasses.replace(cdn_settings, nba_stats_base_url=NOWHERE)
+    games = [f"002239{number:04}" for number in range(10)]
     for game_id in games:
         server.answers[_path("playbyplay", game_id)] = [Answer(status=503)]
         server.answers[_path("boxscore", game_id)] = [Answer(status=503)]
@@ -237,10 +248,10 @@ def test_a_host_that_stops_answering_ends_the_run(
     ("arguments", "words"),
     [
         ({}, "nothing says which games"),
-        ({"season": SEASON, "game_ids": [FIRST]}, "too much says which games"),
-        ({"since": date(2099, 1, 1), "game_ids": [FIRST]}, "too much says which games"),
-        ({"season": "2023"}, "--season: '2023'.*2023-24"),
-        ({"season": "2023-25"}, "--season: '2023-25'.*2023-24"),
+        ({"seasons": [SEASON], "game_ids": [FIRST]}, "too much says which games"),
+        ({"since": date(2039, 1, 1), "game_ids": [FIRST]}, "too much says which games"),
+        ({"seasons": ["2023"]}, "--season: '2023'.*2023-24"),
+        ({"seasons": ["2023-25"]}, "--season: '2023-25'.*2023-24"),
         ({"game_ids": ["22300061"]}, "--games: '22300061'.*ten digits"),
     ],
 )

@@ -51,7 +51,7 @@ def test_payloads_are_stored_as_sent(settings: Settings, folder: Path, query: Qu
     write(folder, f"boxscore_{FIRST}.json.gz", box_score(FIRST))
     write(folder, f"deeper/down/playbyplay_{THIRD}.json.gz", sparse)
     write(folder, f"boxscore_{THIRD}.json", box_score(THIRD))
-    plan = schedule({FIRST: ("2099-11-01", 3)})
+    plan = schedule({FIRST: ("2039-11-01", 3)})
     write(folder, "scheduleLeagueV2_1.json", plan)
     write(folder, "notes.txt", b"not a payload")
     write(folder, f"playbyplay_{FIRST}.json.bak", b"neither")
@@ -64,7 +64,7 @@ def test_payloads_are_stored_as_sent(settings: Settings, folder: Path, query: Qu
     )
     deep = f"deeper/down/playbyplay_{THIRD}.json.gz"
     assert rows == [
-        (FIRST, full, "file", f"playbyplay_{FIRST}.json", "2099-11-01 01:00:00.0"),
+        (FIRST, full, "file", f"playbyplay_{FIRST}.json", "2039-11-01 01:00:00.0"),
         (THIRD, sparse, "file", deep, None),
     ]
     assert query("select season, payload from raw_nba.schedule") == [(SEASON, plan)]
@@ -99,7 +99,7 @@ def test_the_same_again_adds_nothing(settings: Settings, folder: Path, query: Qu
     assert _counts(_ingest(settings, folder)) == (1, 2, 0, 0)
     before = query("select game_id, fetched_at, _dlt_id from raw_nba.playbyplay")
     # another fetch of the same content: the envelope differs
-    later = play_by_play(FIRST, time="2099-12-01 00:00:00.0")
+    later = play_by_play(FIRST, time="2039-12-01 00:00:00.0")
     write(folder, f"playbyplay_{FIRST}.json", later)
     assert _counts(_ingest(settings, folder)) == (1, 0, 2, 0)
     assert query("select game_id, fetched_at, _dlt_id from raw_nba.playbyplay") == before
@@ -222,7 +222,7 @@ def test_of_two_copies_the_newer_is_stored_every_time(
 ) -> None:
     write_game(folder, FIRST)
     write(folder, f"a/boxscore_{FIRST}.json.gz", box_score(FIRST))  # an equal copy
-    newer = play_by_play(FIRST, points=3, time="2099-12-01 00:00:00.0")
+    newer = play_by_play(FIRST, points=3, time="2039-12-01 00:00:00.0")
     write(folder, f"a/playbyplay_{FIRST}.json", newer)
     for run_number in (1, 2):
         report = _ingest(settings, folder)
@@ -251,7 +251,7 @@ def test_more_games_than_one_chunk(
 ) -> None:
     # three chunks, and with more than one the checks run in a process of their own
     monkeypatch.setattr(run, "GAMES_PER_CHUNK", 2)
-    games = [f"002299{number:04}" for number in range(5)]
+    games = [f"002239{number:04}" for number in range(5)]
     for game_id in games:
         write_game(folder, game_id)
     write(folder, f"boxscore_{games[3]}.json", b"[]")

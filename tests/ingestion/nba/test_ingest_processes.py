@@ -60,7 +60,7 @@ def _start(settings: Settings, folder: Path) -> subprocess.Popen[str]:
 def many_games(folder: Path) -> Path:
     """60 games with a few hundred kB of payload each, so that a kill falls into real work."""
     for number in range(60):
-        game_id = f"002299{number:04}"
+        game_id = f"002239{number:04}"
         payload = play_by_play(game_id)
         payload["game"]["actions"] *= 300
         write(folder, f"playbyplay_{game_id}.json", payload)
@@ -123,7 +123,7 @@ def test_two_ingests_at_once_add_everything_once(
 def test_the_second_ingest_says_that_it_waits(
     settings: Settings, folder: Path, query: Query
 ) -> None:
-    write(folder, "boxscore_0022990001.json", box_score("0022990001", status=2))
+    write(folder, "boxscore_0022390001.json", box_score("0022390001", status=2))
     ingest(settings, directory=folder, show_progress=False)
     with connect(settings, roles.INGEST, autocommit=True) as first:
         first.execute("select pg_advisory_lock(%s, %s)", (0x636C7574, 1))
@@ -137,7 +137,7 @@ def test_the_second_ingest_says_that_it_waits(
 
 
 def test_a_commit_under_way_is_waited_for(settings: Settings, folder: Path) -> None:
-    write(folder, "boxscore_0022990001.json", box_score("0022990001", status=2))
+    write(folder, "boxscore_0022390001.json", box_score("0022390001", status=2))
     ingest(settings, directory=folder, show_progress=False)
     with connect(settings, roles.INGEST) as writer:
         writer.execute("update raw_nba.boxscore set source = source")

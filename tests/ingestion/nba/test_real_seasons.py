@@ -24,12 +24,12 @@ def test_http_and_files_bring_the_same_content(
 ) -> None:
     with ReplayServer(["2021-22"], games=GAMES, use_gzip=True) as server:
         served = dataclasses.replace(settings, nba_cdn_base_url=server.base_url)
-        first = ingest(served, season="2021-22", show_progress=False)
+        first = ingest(served, seasons=["2021-22"], show_progress=False)
         assert (first.games, first.versions_added, first.exit_code) == (5, 11, 0)
-        again = ingest(served, season="2021-22", show_progress=False)
+        again = ingest(served, seasons=["2021-22"], reread=True, show_progress=False)
         assert (again.versions_added, again.unchanged) == (0, 11)
         with pytest.raises(UsageError, match="2021-22"):
-            ingest(served, season="2020-21", show_progress=False)
+            ingest(served, seasons=["2020-21"], show_progress=False)
     write_files(["2021-22"], folder, GAMES)
     from_files = ingest(settings, directory=folder, show_progress=False)
     assert (from_files.games, from_files.versions_added, from_files.unchanged) == (5, 0, 10)

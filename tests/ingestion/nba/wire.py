@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-FIRST, SECOND, THIRD, FOURTH = "0022990001", "0022990002", "0042990003", "0022990004"
-SEASON = "2099-00"
+FIRST, SECOND, THIRD, FOURTH = "0022390001", "0022390002", "0042390003", "0022390004"
+SEASON = "2039-40"
 
 
 def _meta(resource: str, game_id: str, time: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def _meta(resource: str, game_id: str, time: str) -> dict[str, Any]:
 
 
 def play_by_play(
-    game_id: str, *, points: int = 2, is_full: bool = True, time: str = "2099-11-01 01:00:00.0"
+    game_id: str, *, points: int = 2, is_full: bool = True, time: str = "2039-11-01 01:00:00.0"
 ) -> dict[str, Any]:
     """Two actions; ``points`` tells versions apart, ``time`` is the time of the fetch."""
     start: dict[str, Any] = {
@@ -57,7 +57,7 @@ def play_by_play(
 
 def box_score(game_id: str, *, status: int = 3, home_score: int = 2) -> dict[str, Any]:
     return {
-        "meta": _meta("boxscore", game_id, "2099-11-01 01:00:01.0"),
+        "meta": _meta("boxscore", game_id, "2039-11-01 01:00:01.0"),
         "game": {
             "gameId": game_id,
             "gameStatus": status,
@@ -68,9 +68,9 @@ def box_score(game_id: str, *, status: int = 3, home_score: int = 2) -> dict[str
 
 
 def schedule(
-    games: dict[str, tuple[str, int]], *, season: str = SEASON, time: str = "2099-11-01T00:00:00Z"
+    games: dict[str, tuple[str, int]], *, season: str = SEASON, time: str = "2039-11-01T00:00:00Z"
 ) -> dict[str, Any]:
-    """A schedule of ``{game id: (date as 2099-11-01, gameStatus)}``."""
+    """A schedule of ``{game id: (date as 2039-11-01, gameStatus)}``."""
     dates = [
         {
             "gameDate": f"{date[5:7]}/{date[8:]}/{date[:4]} 00:00:00",
@@ -101,3 +101,62 @@ def write_game(directory: Path, game_id: str, *, points: int = 2) -> None:
     """Write both files of a game."""
     write(directory, f"playbyplay_{game_id}.json", play_by_play(game_id, points=points))
     write(directory, f"boxscore_{game_id}.json", box_score(game_id, home_score=points))
+
+
+def play_by_play_v3(game_id: str, *, points: int = 2) -> dict[str, Any]:
+    """The stats service's newer form: two actions."""
+    return {
+        "meta": {"version": 1, "time": "2039-11-02T00:00:00Z"},
+        "game": {
+            "gameId": game_id,
+            "videoAvailable": 0,
+            "actions": [
+                {
+                    "actionNumber": number,
+                    "clock": f"PT{12 - number:02d}M00.00S",
+                    "period": 1,
+                    "teamId": 1,
+                    "personId": 7,
+                    "playerName": "Müller",
+                    "scoreHome": score,
+                    "scoreAway": "0" if score else "",
+                    "actionType": "Made Shot" if score else "period",
+                    "subType": "Jump Shot" if score else "start",
+                    "isFieldGoal": int(bool(score)),
+                    "shotValue": 2 if score else 0,
+                    "actionId": number,
+                }
+                for number, score in ((1, ""), (2, str(points)))
+            ],
+        },
+    }
+
+
+def box_score_v3(game_id: str) -> dict[str, Any]:
+    return {
+        "meta": {"version": 1, "time": "2039-11-02T00:00:00Z"},
+        "boxScoreTraditional": {
+            "gameId": game_id,
+            "homeTeamId": 1,
+            "awayTeamId": 2,
+            "homeTeam": {"teamId": 1, "players": []},
+            "awayTeam": {"teamId": 2, "players": []},
+        },
+    }
+
+
+def play_by_play_v2(game_id: str, *, rows: int = 2) -> dict[str, Any]:
+    """The stats service's older form; without rows it is what the service says of no game."""
+    headers = ["GAME_ID", "EVENTNUM", "EVENTMSGTYPE", "PERIOD", "PCTIMESTRING", "SCORE"]
+    return {
+        "resource": "playbyplay",
+        "parameters": {"GameID": game_id, "StartPeriod": 0, "EndPeriod": 0},
+        "resultSets": [
+            {
+                "name": "PlayByPlay",
+                "headers": headers,
+                "rowSet": [[game_id, n, 12, 1, "12:00", None] for n in range(1, rows + 1)],
+            },
+            {"name": "AvailableVideo", "headers": ["VIDEO_AVAILABLE_FLAG"], "rowSet": []},
+        ],
+    }

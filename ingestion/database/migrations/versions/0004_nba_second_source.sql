@@ -43,8 +43,7 @@ begin
         execute format('comment on column raw_nba.%I.source is %L', raw_table,
             'cdn (static and live-data files), stats (stats service) or file.');
         execute format('comment on column raw_nba.%I.source_time is %L', raw_table,
-            'meta.time as sent, zone not stated, or else the HTTP header Last-Modified; '
-            'null when neither came.');
+            'meta.time as sent, zone not stated, or else HTTP Last-Modified; null without both.');
     end loop;
 end
 $$;
@@ -67,6 +66,7 @@ create table operations.nba_reads (
     read_at timestamptz not null,
     source text not null,
     http_status smallint,
+    game_status smallint,
     etag text,
     last_modified text,
     primary key (resource, record_key)
@@ -81,6 +81,8 @@ comment on column operations.nba_reads.read_at is
 comment on column operations.nba_reads.source is 'cdn, stats or file.';
 comment on column operations.nba_reads.http_status is
 'Status of that answer, e.g. 200, 304 (unchanged) or 403 (not there); null for a file.';
+comment on column operations.nba_reads.game_status is
+'Of a box score: 1 not started, 2 live, 3 final; null where it is not told.';
 comment on column operations.nba_reads.etag is
 'HTTP validator of the newest stored content, sent back as If-None-Match; null without one.';
 comment on column operations.nba_reads.last_modified is
