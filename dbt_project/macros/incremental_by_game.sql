@@ -114,7 +114,7 @@ version, so that an incremental run after a change equals a full refresh.
 {#- The vars of dbt_project.yml; a test compares the two lists. -#}
 {% macro metric_vars() -%}
     {{ return([
-        'clutch_min_period', 'clutch_max_seconds_remaining', 'clutch_max_score_margin', 'clutch_min_games',
+        'clutch_min_period', 'clutch_max_seconds_remaining', 'clutch_max_score_margin', 'clutch_min_games', 'include_live_games',
         'expected_points_window_days', 'expected_points_lag_days', 'expected_points_prior_attempts',
         'free_throw_prior_rate', 'free_throw_prior_attempts',
     ]) }}

@@ -3,7 +3,13 @@
 {{ config(indexes=[{'columns': ['game_id', 'player_id'], 'unique': true}]) }}
 
 with games as (
-    select * from {{ ref('int_games_described') }}
+    select
+        game_id,
+        utc_date,
+        is_final or {{ var('include_live_games') }} as is_counted
+    from {{ ref('int_games_described') }}
+    -- without a date nobody can tell what came before
+    where utc_date is not null
 ),
 
 free_throws as (
@@ -12,8 +18,12 @@ free_throws as (
 
 dated as (
     select
-        free_throws.*,
-        games.utc_date
+        free_throws.game_id,
+        free_throws.player_id,
+        games.utc_date,
+        -- a game in progress has the rates of its shooters, it adds nothing to them
+        case when games.is_counted then free_throws.attempts else 0 end as attempts,
+        case when games.is_counted then free_throws.makes else 0 end as makes
     from free_throws
     inner join games on free_throws.game_id = games.game_id
 ),

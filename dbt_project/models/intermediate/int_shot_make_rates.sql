@@ -4,7 +4,13 @@
 {{ config(indexes=[{'columns': ['utc_date', 'shot_value', 'distance_feet'], 'unique': true}]) }}
 
 with games as (
-    select * from {{ ref('int_games_described') }}
+    select
+        game_id,
+        utc_date,
+        is_final or {{ var('include_live_games') }} as is_counted
+    from {{ ref('int_games_described') }}
+    -- without a date nobody can tell what came before
+    where utc_date is not null
 ),
 
 shots as (
@@ -20,8 +26,9 @@ daily as (
         games.utc_date,
         shots.shot_value,
         shots.distance_feet,
-        sum(shots.attempts) as attempts,
-        sum(shots.makes) as makes
+        -- a game in progress has the rates of its distances, it adds nothing to them
+        sum(case when games.is_counted then shots.attempts else 0 end) as attempts,
+        sum(case when games.is_counted then shots.makes else 0 end) as makes
     from shots
     inner join games on shots.game_id = games.game_id
     group by games.utc_date, shots.shot_value, shots.distance_feet

@@ -1,4 +1,4 @@
--- Grain: one row per player and season, all finished games.
+-- Grain: one row per player and season, all finished games (var include_live_games: also those in progress).
 {{ config(materialized='view') }}
 
 with scores as (
@@ -7,7 +7,7 @@ with scores as (
 
 games as (
     select * from {{ ref('games') }}
-    where is_final
+    where is_final or {{ var('include_live_games') }}
 ),
 
 players as (

@@ -48,7 +48,7 @@ season_games as (
         count(distinct rated.game_id) as clutch_games
     from rated
     inner join games on rated.game_id = games.game_id
-    where games.is_final
+    where games.is_final or {{ var('include_live_games') }}
     group by rated.player_id, games.season
 ),
 
@@ -64,7 +64,9 @@ qualified as (
     inner join games on rated.game_id = games.game_id
     inner join season_games
         on rated.player_id = season_games.player_id and games.season = season_games.season
-    where games.is_final and season_games.clutch_games >= {{ var('clutch_min_games') }}
+    where
+        (games.is_final or {{ var('include_live_games') }})
+        and season_games.clutch_games >= {{ var('clutch_min_games') }}
 )
 
 select

@@ -5,7 +5,7 @@ with player_games as (
 
 games as (
     select * from {{ ref('games') }}
-    where is_final
+    where is_final or {{ var('include_live_games') }}
 )
 
 select
@@ -16,6 +16,8 @@ select
     sum(case
         when
             player_games.has_played
+            -- only a game in progress can be tied: neither won nor lost
+            and games.home_score <> games.away_score
             and (player_games.team_id = games.home_team_id) = (games.home_score > games.away_score)
             then 1
         else 0
@@ -23,6 +25,7 @@ select
     sum(case
         when
             player_games.has_played
+            and games.home_score <> games.away_score
             and (player_games.team_id = games.home_team_id) <> (games.home_score > games.away_score)
             then 1
         else 0
