@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -76,7 +77,8 @@ def freshness(settings: Settings, target: Path) -> tuple[bool, dict[str, str]]:
     """Whether the command succeeded, and the status of every raw table."""
     done = invoke_dbt(settings, ["source", "freshness"], target)
     assert done.exception is None, done.exception
-    sources = [item for item in done.result.results if item.node.resource_type == "source"]
+    results: Any = done.result
+    sources = [item for item in results.results if item.node.resource_type == "source"]
     return done.success, {item.node.name: item.status.value for item in sources}
 
 
