@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
+from ingestion.nba.fixture_content import fixture_content
 from ingestion.nba.games import is_game_id, is_season
 
 Resource = Literal[
@@ -266,42 +267,6 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
                     f"{path}.rowSet[{row_index}] does not have the {len(headers)} values that "
                     f"{path}.headers names",
                 )
-
-
-_FIXTURE_KEYS = (
-    "gameId", "gameDateEst", "gameTimeEst", "gameDateTimeEst", "gameDateTimeUTC", "homeTeamTime",
-    "postponedStatus", "ifNecessary", "isNeutral", "gameLabel", "gameSubLabel", "gameSubtype",
-    "arenaName", "arenaCity", "arenaState",
-)  # fmt: skip
-_TEAM_KEYS = ("teamId", "teamTricode", "teamCity", "teamName")
-
-
-def fixture_content(schedule: dict[str, Any]) -> dict[str, Any]:
-    """What a schedule says of its games but for how they are going.
-
-    Status, scores, leaders and series of its 1,300 games change all evening long. A new version of
-    the whole schedule (4 MB) for each of them would be gigabytes a season, and the games' own
-    payloads say it better.
-    """
-
-    def of_team(game: dict[str, Any], side: str) -> list[Any]:
-        team = game.get(side)
-        return [team.get(key) for key in _TEAM_KEYS] if isinstance(team, dict) else []
-
-    content = schedule["leagueSchedule"]
-    return {
-        "seasonYear": content["seasonYear"],
-        "games": [
-            [
-                game_date.get("gameDate"),
-                *(game.get(key) for key in _FIXTURE_KEYS),
-                *of_team(game, "homeTeam"),
-                *of_team(game, "awayTeam"),
-            ]
-            for game_date in content["gameDates"]
-            for game in game_date["games"]
-        ],
-    }
 
 
 def _check_schedule(content: dict[str, Any]) -> str:

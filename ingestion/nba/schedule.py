@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import orjson
 
+from ingestion.nba.fixture_content import is_called_off
 from ingestion.nba.games import PLAYED_FOR_RECORD
 from ingestion.nba.payloads import Payload
 
@@ -15,7 +16,7 @@ NOT_STARTED = 1
 LIVE = 2
 FINAL = 3
 
-_POSTPONED = re.compile(r"\s*(PPD|postponed)", re.IGNORECASE)
+_FLAGGED = frozenset("PY")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Fixture:
         status: 1 not started, 2 live, 3 final.
         tipoff_at: Scheduled start, aware; None where it is open or not told.
         played_on: The league's own date (US Eastern), None where it is not told.
-        is_postponed: Whether it will not be played as listed. Such a game may be listed as final,
+        is_postponed: Whether it is postponed or cancelled. Such a game may be listed as final,
             without a score.
     """
 
@@ -49,19 +50,24 @@ def fixtures(schedule: Payload) -> list[Fixture]:
         the later entry.
     """
     found: dict[str, Fixture] = {}
-    content = orjson.loads(schedule.text)
-    for game_date in content["leagueSchedule"]["gameDates"]:
-        for game in game_date["games"]:
-            if game["gameId"][2] not in PLAYED_FOR_RECORD:
-                continue
-            found[game["gameId"]] = Fixture(
-                game_id=game["gameId"],
-                status=game["gameStatus"],
-                tipoff_at=_moment(game.get("gameDateTimeUTC")),
-                played_on=_date(game.get("gameDateEst")) or _date(game_date.get("gameDate")),
-                is_postponed=game.get("postponedStatus") == "P"
-                or _POSTPONED.match(str(game.get("gameStatusText"))) is not None,
-            )
+    listed = [
+        (game_date, game)
+        for game_date in orjson.loads(schedule.text)["leagueSchedule"]["gameDates"]
+        for game in game_date["games"]
+        if game["gameId"][2] in PLAYED_FOR_RECORD
+    ]
+    # the letter has been seen on every game of a season: then it says nothing
+    flagged = {game["gameId"] for _, game in listed if game.get("postponedStatus") in _FLAGGED}
+    if 2 * len(flagged) > len(listed):
+        flagged = set()
+    for game_date, game in listed:
+        found[game["gameId"]] = Fixture(
+            game_id=game["gameId"],
+            status=game["gameStatus"],
+            tipoff_at=_moment(game.get("gameDateTimeUTC")),
+            played_on=_date(game.get("gameDateEst")) or _date(game_date.get("gameDate")),
+            is_postponed=game["gameId"] in flagged or is_called_off(game),
+        )
     return list(found.values())
 
 
