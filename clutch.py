@@ -91,7 +91,9 @@ if __name__ == "__main__":
 
 # What follows needs the environment.
 import errno
+import itertools
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -253,6 +255,60 @@ def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> N
             f"dbt {arguments[0]} failed{f': {result.exception}' if result.exception else ''}. "
             "Fix: see the lines above and logs/dbt.log."
         )
+
+
+_CLUTCH_MARTS = ("clutch_leaderboard", "clutch_player_totals", "clutch_situations")
+
+
+class WarmDbt:
+    """dbt with the project parsed once: a run then costs what its models cost.
+
+    Args:
+        settings: Database to run against.
+        target: Folder for compiled SQL and logs; default: the project's own.
+    """
+
+    def __init__(self, settings: Settings, target: Path | None = None) -> None:
+        from dbt.cli.main import dbtRunner
+        from dbt.contracts.graph.manifest import Manifest
+
+        folder = str(target or ROOT / "target")
+        self._settings = settings
+        self._options = ["--quiet", "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+        self._options += ["--target-path", folder, "--log-path", folder, "--log-level-file", "none"]
+        with dbt_environment(settings):
+            parsed = dbtRunner().invoke(["parse", *self._options])
+        if not isinstance(parsed.result, Manifest):
+            raise ClutchError(f"dbt cannot read the project: {parsed.exception}.")
+        self._runner = dbtRunner(manifest=parsed.result)
+        self._command = ["build", "--exclude-resource-types", "test", "unit_test"]
+
+    def run_marts(self) -> None:
+        """Bring the marts that tell of clutch time up to date.
+
+        The first call builds everything but tests; later ones leave views, which follow by
+        themselves, and the marts about schedule and data quality to ``dbt build``.
+
+        Raises:
+            ClutchError: If a model failed; names each with its message.
+        """
+        with dbt_environment(self._settings):
+            done = self._runner.invoke([*self._command, "--no-write-json", *self._options])
+        self._command = [
+            "run",
+            "--select",
+            *(f"+{mart}" for mart in _CLUTCH_MARTS),
+            "--exclude",
+            "config.materialized:view",
+        ]
+        if not done.success:
+            bad = [item for item in getattr(done.result, "results", []) if item.status == "error"]
+            raise ClutchError(
+                "dbt run failed: "
+                + ("; ".join(f"{item.node.name}: {item.message}" for item in bad))
+                + (f"{done.exception}" if done.exception else "")
+                + ". Fix: run dbt build and look at logs/dbt.log."
+            )
 
 
 @contextmanager
@@ -434,6 +490,39 @@ def ingest_nba(
             click.echo(f"given up for this run: {sentence}", err=True)
         click.echo(report.closing_line())
     sys.exit(report.exit_code)
+
+
+@cli.command()
+@click.option("--every", default=30.0, show_default=True, help="Seconds between two looks.")
+@click.option("--days", default=1, show_default=True, help="How many days back games are followed.")
+@click.option("--rounds", type=int, help="Stop after so many looks; default: when interrupted.")
+def live(every: float, days: int, rounds: int | None) -> None:
+    """Follow games while they are played: ingest, and the marts right after, in one warm process.
+
+    A cron job of the two commands does the same; it only starts Python and dbt each time. Season
+    figures take a game in when it is over.
+    """
+    from datetime import UTC, timedelta
+
+    from ingestion import nba
+
+    settings = Settings.load()
+    console = Console(stderr=True)
+    warm: WarmDbt | None = None
+    for number in itertools.count(1):
+        started = time.monotonic()
+        since = (datetime.now(UTC) - timedelta(hours=5, days=days)).date()
+        report = nba.ingest(settings, since=since, show_progress=False)
+        loaded = time.monotonic()
+        line = report.closing_line()
+        if report.versions_added or warm is None:
+            warm = warm or WarmDbt(settings)
+            warm.run_marts()
+            line += f", marts in {time.monotonic() - loaded:.1f} s"
+        console.print(f"{datetime.now(UTC):%H:%M:%S} {line}", highlight=False, soft_wrap=True)
+        if number == rounds:
+            return
+        time.sleep(max(0.0, every - (time.monotonic() - started)))
 
 
 def _words(values: Sequence[str]) -> list[str]:
