@@ -1,9 +1,10 @@
 """Check what arrived before it is stored: damaged payloads are told apart from unfamiliar ones.
 
-A payload passes when it is JSON that Postgres can hold and has the few keys without which it
-belongs to no game. Everything else is the source's own: both forms of the play-by-play, unknown
-keys and new ``actionType`` values pass unchanged. Every kind of damage has a reason code, which the
-quarantine counts by, and a sentence that names the field.
+A payload passes when it is JSON that Postgres can hold, belongs to the game it claims, and has
+readable values in the few fields that SQL relies on (``ingestion.nba.fields``). Everything else is
+the source's own: both forms of the play-by-play, unknown keys and new ``actionType`` values pass
+unchanged. Every kind of damage has a reason code, which the quarantine counts by, and a sentence
+that names the field.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from typing import Any, Literal
 
 import orjson
 
+from ingestion.nba.damage import PayloadError
+from ingestion.nba.fields import check_actions, check_box_score, check_events_v2
 from ingestion.nba.fixture_content import fixture_content
 from ingestion.nba.games import is_game_id, is_season
+
+__all__ = ["MAX_BODY_BYTES", "Payload", "PayloadError", "Resource", "read_payload"]
 
 Resource = Literal[
     "schedule",
@@ -39,20 +44,6 @@ _JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 # orjson reads such a number as 0.0; Postgres keeps every digit and refuses it ("value overflows
 # numeric format")
 _TINY_NUMBER = re.compile(rb"[eE]-0*[1-9][0-9]{4,}")
-
-
-class PayloadError(Exception):
-    """A payload that cannot be stored as what it claims to be.
-
-    Args:
-        reason: Code that the quarantine counts by, for example ``truncated_json``.
-        detail: One sentence that names the field or place.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,11 @@ def read_payload(resource: Resource, key: str | None, body: bytes, *, is_gzip: b
         PayloadError: With one of the reasons ``malformed_game_id``, ``empty_body``,
             ``gzip_damaged``, ``too_large``, ``invalid_utf8``, ``html_page``, ``truncated_json``,
             ``not_json``, ``nul_character``, ``number_out_of_range``, ``wrong_shape``,
-            ``game_id_mismatch``.
+            ``game_id_mismatch``; of a game's fields ``malformed_action``, ``malformed_number``,
+            ``duplicate_number``, ``malformed_period``, ``malformed_clock``,
+            ``clock_out_of_range``, ``malformed_score``, ``malformed_id``, ``same_team_twice``,
+            ``duplicate_player``, ``malformed_minutes``, ``malformed_time``,
+            ``unknown_time_zone``, ``missing_columns``.
     """
     if resource != "schedule" and not is_game_id(key):
         raise PayloadError(
@@ -232,15 +227,11 @@ def _check_game(resource: Resource, key: str, content: dict[str, Any]) -> int | 
     game = _member(content, name, dict)
     _check_game_id(f"{name}.gameId", _member(game, f"{name}.gameId", str), key)
     if resource in ("boxscore", "boxscoretraditionalv3"):
-        _member(game, f"{name}.homeTeam", dict)
-        _member(game, f"{name}.awayTeam", dict)
-        status = game.get("gameStatus")
-        return status if isinstance(status, int) else None
-    for index, action in enumerate(_member(game, "game.actions", list)):
-        if not isinstance(action, dict):
-            raise PayloadError(
-                "wrong_shape", f"game.actions[{index}] is {_kind(action)}, not an object"
-            )
+        for side in ("homeTeam", "awayTeam"):
+            _objects(_member(game, f"{name}.{side}", dict), f"{name}.{side}.players")
+        check_box_score(game, name, is_v3=resource == "boxscoretraditionalv3")
+        return game["gameStatus"] if resource == "boxscore" else None
+    check_actions(_objects(game, "game.actions"), is_v3=resource == "playbyplayv3")
     return None
 
 
@@ -255,10 +246,9 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
     """Check the table form of the older stats service: names of columns, then rows of values."""
     parameters = _member(content, "parameters", dict)
     _check_game_id("parameters.GameID", _member(parameters, "parameters.GameID", str), key)
-    for index, table in enumerate(_member(content, "resultSets", list)):
+    events = None
+    for index, table in enumerate(_objects(content, "resultSets")):
         path = f"resultSets[{index}]"
-        if not isinstance(table, dict):
-            raise PayloadError("wrong_shape", f"{path} is {_kind(table)}, not an object")
         headers = _member(table, f"{path}.headers", list)
         for row_index, row in enumerate(_member(table, f"{path}.rowSet", list)):
             if not isinstance(row, list) or len(row) != len(headers):
@@ -267,6 +257,11 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
                     f"{path}.rowSet[{row_index}] does not have the {len(headers)} values that "
                     f"{path}.headers names",
                 )
+        if table.get("name") == "PlayByPlay":
+            events = table
+            check_events_v2(key, headers, table["rowSet"], path)
+    if events is None:
+        raise PayloadError("wrong_shape", "resultSets has no table called PlayByPlay")
 
 
 def _check_schedule(content: dict[str, Any]) -> str:
@@ -278,20 +273,25 @@ def _check_schedule(content: dict[str, Any]) -> str:
             "wrong_shape", f"leagueSchedule.seasonYear is {season!r}, not a season such as 2023-24"
         )
     dates_path = "leagueSchedule.gameDates"
-    for date_index, game_date in enumerate(_member(schedule, dates_path, list)):
+    for date_index, game_date in enumerate(_objects(schedule, dates_path)):
         date_path = f"{dates_path}[{date_index}]"
-        if not isinstance(game_date, dict):
-            raise PayloadError("wrong_shape", f"{date_path} is {_kind(game_date)}, not an object")
-        for index, game in enumerate(_member(game_date, f"{date_path}.games", list)):
+        for index, game in enumerate(_objects(game_date, f"{date_path}.games")):
             path = f"{date_path}.games[{index}]"
-            if not isinstance(game, dict):
-                raise PayloadError("wrong_shape", f"{path} is {_kind(game)}, not an object")
             if not is_game_id(game.get("gameId")):
                 raise PayloadError(
                     "malformed_game_id", f"{path}.gameId is {game.get('gameId')!r}, not ten digits"
                 )
             _member(game, f"{path}.gameStatus", int)
     return season
+
+
+def _objects(parent: dict[str, Any], path: str) -> list[dict[str, Any]]:
+    """The list of objects at the last name of ``path`` in ``parent``."""
+    found: list[dict[str, Any]] = _member(parent, path, list)
+    for index, item in enumerate(found):
+        if not isinstance(item, dict):
+            raise PayloadError("wrong_shape", f"{path}[{index}] is {_kind(item)}, not an object")
+    return found
 
 
 def _member(parent: dict[str, Any], path: str, kind: type) -> Any:

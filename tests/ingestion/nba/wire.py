@@ -22,6 +22,7 @@ def play_by_play(
     """Two actions; ``points`` tells versions apart, ``time`` is the time of the fetch."""
     start: dict[str, Any] = {
         "actionNumber": 2,
+        "orderNumber": 20000,
         "clock": "PT12M00.00S",
         "period": 1,
         "actionType": "period",
@@ -32,6 +33,7 @@ def play_by_play(
     }
     shot: dict[str, Any] = {
         "actionNumber": 4,
+        "orderNumber": 40000,
         "clock": "PT11M40.00S",
         "period": 1,
         "actionType": "moonshot",  # a type that nobody has heard of
