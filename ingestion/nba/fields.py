@@ -293,6 +293,7 @@ _ZONE = Field(
     _is_zone,
 )
 _TEAM_FIELDS = (_id("teamId", may_be_absent=False), _count("score"))
+_POINTS = _count("points")
 _PERSON_ID = _id("personId", may_be_absent=False)
 _COUNTS = (
     "points",
@@ -422,6 +423,9 @@ def check_box_score(game: dict[str, Any], path: str, *, is_v3: bool) -> None:
             f"{path}.awayTeam.teamId is {teams[1]['teamId']}, as in {path}.homeTeam; "
             "expected two teams",
         )
+    # the score of the CDN stands beside the team, that of the stats service among its statistics
+    totals = [found if isinstance(found := team.get("statistics"), dict) else {} for team in teams]
+    _check_records([_POINTS], totals, lambda index: f"{path}.{sides[index]}.statistics")
     players: list[dict[str, Any]] = []
     places: list[str] = []
     for side, team in zip(sides, teams, strict=True):

@@ -246,7 +246,6 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
     """Check the table form of the older stats service: names of columns, then rows of values."""
     parameters = _member(content, "parameters", dict)
     _check_game_id("parameters.GameID", _member(parameters, "parameters.GameID", str), key)
-    events = None
     for index, table in enumerate(_objects(content, "resultSets")):
         path = f"resultSets[{index}]"
         headers = _member(table, f"{path}.headers", list)
@@ -257,11 +256,10 @@ def _check_play_by_play_v2(key: str, content: dict[str, Any]) -> None:
                     f"{path}.rowSet[{row_index}] does not have the {len(headers)} values that "
                     f"{path}.headers names",
                 )
-        if table.get("name") == "PlayByPlay":
-            events = table
-            check_events_v2(key, headers, table["rowSet"], path)
-    if events is None:
-        raise PayloadError("wrong_shape", "resultSets has no table called PlayByPlay")
+    tables = content["resultSets"]
+    if not tables or tables[0].get("name") != "PlayByPlay":
+        raise PayloadError("wrong_shape", "resultSets[0] is not the table PlayByPlay")
+    check_events_v2(key, tables[0]["headers"], tables[0]["rowSet"], "resultSets[0]")
 
 
 def _check_schedule(content: dict[str, Any]) -> str:

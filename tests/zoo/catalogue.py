@@ -832,6 +832,12 @@ KINDS: tuple[Kind, ...] = (
         "boxscore",
     ),
     Kind(
+        "attendance and duration unreadable",
+        ENCODING,
+        unharmed(),
+        lambda game: game.box.update(attendance="sold out", duration="2:14"),
+    ),
+    Kind(
         "time zone nobody knows",
         ENCODING,
         quarantined("unknown_time_zone"),

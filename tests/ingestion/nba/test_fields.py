@@ -59,7 +59,7 @@ def _box_score_v3() -> Row:
     return {
         "boxScoreTraditional": {
             "gameId": FIRST,
-            "homeTeam": {"teamId": 1, "players": players},
+            "homeTeam": {"teamId": 1, "players": players, "statistics": {"points": 2}},
             "awayTeam": {"teamId": 2, "players": bench},
         }
     }
@@ -106,8 +106,8 @@ def _play_by_play_v2() -> Row:
         "resource": "playbyplay",
         "parameters": {"GameID": FIRST},
         "resultSets": [
-            {"name": "AvailableVideo", "headers": ["VIDEO_AVAILABLE_FLAG"], "rowSet": [[0]]},
             {"name": "PlayByPlay", "headers": list(_COLUMNS_V2), "rowSet": rows},
+            {"name": "AvailableVideo", "headers": ["VIDEO_AVAILABLE_FLAG"], "rowSet": [[0]]},
         ],
     }
 
@@ -155,14 +155,14 @@ def away(**fields: Any) -> Callable[[Row], object]:
 
 def event(row: int, column: str, value: Any) -> Callable[[Row], object]:
     def change(payload: Row) -> None:
-        payload["resultSets"][1]["rowSet"][row][_COLUMNS_V2.index(column)] = value
+        payload["resultSets"][0]["rowSet"][row][_COLUMNS_V2.index(column)] = value
 
     return change
 
 
 def rename_column(name: Any) -> Callable[[Row], object]:
     def change(payload: Row) -> None:
-        payload["resultSets"][1]["headers"][_COLUMNS_V2.index("SCORE")] = name
+        payload["resultSets"][0]["headers"][_COLUMNS_V2.index("SCORE")] = name
 
     return change
 
@@ -264,14 +264,14 @@ BAD: list[tuple[Resource, Callable[[Row], object], str, str]] = [
         "playbyplayv2",
         rename_column("RESULT"),
         "missing_columns",
-        "resultSets[1].headers lacks SCORE",
+        "resultSets[0].headers lacks SCORE",
     ),
-    ("playbyplayv2", rename_column([]), "missing_columns", "resultSets[1].headers lacks SCORE"),
+    ("playbyplayv2", rename_column([]), "missing_columns", "resultSets[0].headers lacks SCORE"),
     (
         "playbyplayv2",
-        lambda payload: payload["resultSets"].pop(),
+        lambda payload: payload["resultSets"].reverse(),
         "wrong_shape",
-        "no table called PlayByPlay",
+        "resultSets[0] is not the table PlayByPlay",
     ),
 ]
 
