@@ -318,8 +318,10 @@ def drop_wall_clock(game: Game) -> None:
 
 
 def garble_wall_clock(game: Game) -> None:
-    for row, text in zip(game.clutch[4::5], ("yesterday", "2099-02-30T99:00:00Z"), strict=False):
-        row["timeActual"] = text
+    for row in game.clutch[4:-4:7]:
+        row["timeActual"] = "2099-02-30T20:00:00Z"
+    for row in game.clutch[6:-4:7]:
+        row["timeActual"] = "yesterday"
 
 
 def text_instead_of_numbers(row: Row) -> None:
@@ -594,7 +596,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "no period starts",
-        f"{LATE}",
+        LATE,
         unharmed(),
         lambda game: drop(
             game,
@@ -645,7 +647,7 @@ KINDS: tuple[Kind, ...] = (
         hours_late,
     ),
     Kind(
-        "wall clock missing on rows", f"{README}: v3 has none", clock_repaired(120), drop_wall_clock
+        "wall clock missing on rows", f"{README}: v3 has none", clock_repaired(200), drop_wall_clock
     ),
     Kind(
         "no wall clock at all",
@@ -653,7 +655,7 @@ KINDS: tuple[Kind, ...] = (
         Outcome(is_same=True, unlike=FREE_OF_WALL_CLOCK),
         each_action(without_key("timeActual")),
     ),
-    Kind("wall clock unreadable", ENCODING, clock_repaired(120), garble_wall_clock),
+    Kind("wall clock unreadable", ENCODING, clock_repaired(200), garble_wall_clock),
     Kind(
         "time of editing unreadable",
         ENCODING,
@@ -767,18 +769,18 @@ KINDS: tuple[Kind, ...] = (
         same_team,
         "boxscore",
     ),
-    Kind("nobody starts", f"{LATE}", flagged("floor_not_five"), no_starters),
-    Kind("six start", f"{LATE}", flagged("floor_not_five"), sixth_starter),
+    Kind("nobody starts", LATE, unharmed(), no_starters),
+    Kind("six start", LATE, flagged("floor_not_five"), sixth_starter),
     Kind(
         "substitution without its second half",
-        f"{LATE}",
+        LATE,
         flagged("floor_not_five"),
         forget_to_bring_in,
     ),
-    Kind("substitution entered twice", f"{LATE}", unharmed(), repeat_substitution),
+    Kind("substitution entered twice", LATE, unharmed(), repeat_substitution),
     Kind(
         "player comes in who is there",
-        f"{LATE}",
+        LATE,
         unharmed("actions_total"),
         bring_in_who_is_there,
     ),
