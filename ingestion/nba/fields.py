@@ -370,6 +370,8 @@ def check_events_v2(
     Raises:
         PayloadError: Names the row and the column.
     """
+    if not rows:
+        return  # what the service says of a game that it does not have
     position = {name: index for index, name in enumerate(headers) if isinstance(name, str)}
     needed = (*(field.name for field in _EVENT_FIELDS_V2), *_OTHER_COLUMNS_V2)
     if absent := [name for name in needed if name not in position]:

@@ -323,6 +323,7 @@ def test_the_undamaged_payloads_pass(resource: Resource) -> None:
         ("boxscore", lambda payload: payload["game"]["homeTeam"]["players"][0].pop("statistics")),
         ("playbyplayv2", event(2, "PLAYER1_TEAM_ID", None)),
         ("playbyplayv2", event(2, "EVENTNUM", 1)),
+        ("playbyplayv2", lambda payload: payload["resultSets"][0].update(headers=[], rowSet=[])),
     ],
 )
 def test_what_sql_can_read_or_repair_passes(

@@ -62,7 +62,10 @@ def many_games(folder: Path) -> Path:
     for number in range(60):
         game_id = f"002239{number:04}"
         payload = play_by_play(game_id)
-        payload["game"]["actions"] *= 300
+        payload["game"]["actions"] = [
+            {**action, "actionNumber": place, "orderNumber": place}
+            for place, action in enumerate(payload["game"]["actions"] * 300)
+        ]
         write(folder, f"playbyplay_{game_id}.json", payload)
         write(folder, f"boxscore_{game_id}.json", box_score(game_id))
     return folder
