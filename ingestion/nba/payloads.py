@@ -58,6 +58,7 @@ class Payload:
             with every fetch; of a schedule, of its fixtures alone.
         source_time: ``meta.time`` as sent, None where absent.
         game_status: Of a box score: 1 not started, 2 live, 3 final; None where it is not told.
+        is_empty: Whether it is a play-by-play without any action.
     """
 
     resource: Resource
@@ -66,6 +67,7 @@ class Payload:
     content_hash: str
     source_time: str | None
     game_status: int | None
+    is_empty: bool = False
 
 
 def read_payload(resource: Resource, key: str | None, body: bytes, *, is_gzip: bool) -> Payload:
@@ -116,7 +118,17 @@ def read_payload(resource: Resource, key: str | None, body: bytes, *, is_gzip: b
         content_hash=hashlib.sha256(canonical).hexdigest(),
         source_time=time if isinstance(time, str) else None,
         game_status=status,
+        is_empty=_is_empty(document),
     )
+
+
+def _is_empty(document: dict[str, Any]) -> bool:
+    """Whether a play-by-play has no action; in no other resource is a list of that name."""
+    game = document.get("game", {})
+    if isinstance(game, dict) and game.get("actions") == []:
+        return True
+    tables = document.get("resultSets")
+    return isinstance(tables, list) and not any(table["rowSet"] for table in tables)
 
 
 def _plain_text(body: bytes, is_gzip: bool) -> bytes:

@@ -154,6 +154,7 @@ class Preparer:
                 continue
             try:
                 payload = self._read(arrival)
+                self._refuse_to_forget(payload)
             except PayloadError as error:
                 if error.reason == "not_found":
                     self._note_answer(chunk, arrival, None)
@@ -193,6 +194,13 @@ class Preparer:
                     "play-by-play anywhere",
                 ),
                 first_origin,
+            )
+
+    def _refuse_to_forget(self, payload: Payload) -> None:
+        if payload.is_empty and payload.key in self._newest[payload.resource]:
+            raise PayloadError(
+                "no_actions",
+                f"game {payload.key} has no action any more, but a stored version has",
             )
 
     def _is_known(self, kind: Sequence[Resource], key: str, asked_for: set[Resource]) -> bool:

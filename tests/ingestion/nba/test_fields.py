@@ -13,7 +13,7 @@ import pytest
 
 from ingestion.nba.fields import MAX_PERIOD
 from ingestion.nba.payloads import Payload, PayloadError, Resource, read_payload
-from tests.ingestion.nba.wire import FIRST, box_score, play_by_play
+from tests.ingestion.nba.wire import COLUMNS_V2, FIRST, box_score, play_by_play, play_by_play_v2
 from tests.replay import SHARED_SEASONS, ReplaySeason
 
 Row = dict[str, Any]
@@ -65,51 +65,16 @@ def _box_score_v3() -> Row:
     }
 
 
-_COLUMNS_V2 = [
-    "GAME_ID",
-    "EVENTNUM",
-    "EVENTMSGTYPE",
-    "EVENTMSGACTIONTYPE",
-    "PERIOD",
-    "PCTIMESTRING",
-    "HOMEDESCRIPTION",
-    "NEUTRALDESCRIPTION",
-    "VISITORDESCRIPTION",
-    "SCORE",
-    "PERSON1TYPE",
-    "PLAYER1_ID",
-    "PLAYER1_NAME",
-    "PLAYER1_TEAM_ID",
-    "PLAYER1_TEAM_ABBREVIATION",
-    "PERSON2TYPE",
-    "PLAYER2_ID",
-    "PLAYER2_NAME",
-    "PLAYER2_TEAM_ID",
-    "PLAYER2_TEAM_ABBREVIATION",
-    "PERSON3TYPE",
-    "PLAYER3_ID",
-    "PLAYER3_NAME",
-    "PLAYER3_TEAM_ID",
-    "PLAYER3_TEAM_ABBREVIATION",
-]
-
-
 def _play_by_play_v2() -> Row:
+    payload = play_by_play_v2(FIRST, rows=0)
     nobody = [0, 0, None, None, None]
-    rows = [
+    payload["resultSets"][0]["rowSet"] = [
         [FIRST, 7, 12, 0, 1, "12:00", None, "Start", None, None, *nobody * 3],
         # an event number twice, and text on both sides
         [FIRST, 7, 5, 1, 1, "11:40", "Steal", None, "Turnover", None, *nobody * 3],
         [FIRST, 4, 1, 1, 1, "1:05", "Shot", None, None, "0 - 2", *nobody * 3],
     ]
-    return {
-        "resource": "playbyplay",
-        "parameters": {"GameID": FIRST},
-        "resultSets": [
-            {"name": "PlayByPlay", "headers": list(_COLUMNS_V2), "rowSet": rows},
-            {"name": "AvailableVideo", "headers": ["VIDEO_AVAILABLE_FLAG"], "rowSet": [[0]]},
-        ],
-    }
+    return payload
 
 
 GOOD: dict[Resource, Row] = {
@@ -155,14 +120,14 @@ def away(**fields: Any) -> Callable[[Row], object]:
 
 def event(row: int, column: str, value: Any) -> Callable[[Row], object]:
     def change(payload: Row) -> None:
-        payload["resultSets"][0]["rowSet"][row][_COLUMNS_V2.index(column)] = value
+        payload["resultSets"][0]["rowSet"][row][COLUMNS_V2.index(column)] = value
 
     return change
 
 
 def rename_column(name: Any) -> Callable[[Row], object]:
     def change(payload: Row) -> None:
-        payload["resultSets"][0]["headers"][_COLUMNS_V2.index("SCORE")] = name
+        payload["resultSets"][0]["headers"][COLUMNS_V2.index("SCORE")] = name
 
     return change
 

@@ -161,6 +161,16 @@ def test_an_old_copy_does_not_undo_a_correction(
     assert query(kept) == [("stale_copy", True, True)]
 
 
+def test_a_play_by_play_that_lost_its_actions_is_set_aside(
+    served: Settings, server: ScriptedServer, query: Query
+) -> None:
+    _run(served, 3)
+    server.put(_path("playbyplay"), {"game": {"gameId": FIRST, "actions": []}})
+    report = _run(served, 24)
+    assert [item.reason for item in report.quarantined] == ["no_actions"]
+    assert query("select count(*) from raw_nba.playbyplay") == [(1,)]
+
+
 def test_scores_of_the_evening_are_no_new_schedule(
     served: Settings, server: ScriptedServer, query: Query
 ) -> None:

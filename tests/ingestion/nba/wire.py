@@ -147,17 +147,47 @@ def box_score_v3(game_id: str) -> dict[str, Any]:
     }
 
 
+COLUMNS_V2 = [
+    "GAME_ID",
+    "EVENTNUM",
+    "EVENTMSGTYPE",
+    "EVENTMSGACTIONTYPE",
+    "PERIOD",
+    "PCTIMESTRING",
+    "HOMEDESCRIPTION",
+    "NEUTRALDESCRIPTION",
+    "VISITORDESCRIPTION",
+    "SCORE",
+    "PERSON1TYPE",
+    "PLAYER1_ID",
+    "PLAYER1_NAME",
+    "PLAYER1_TEAM_ID",
+    "PLAYER1_TEAM_ABBREVIATION",
+    "PERSON2TYPE",
+    "PLAYER2_ID",
+    "PLAYER2_NAME",
+    "PLAYER2_TEAM_ID",
+    "PLAYER2_TEAM_ABBREVIATION",
+    "PERSON3TYPE",
+    "PLAYER3_ID",
+    "PLAYER3_NAME",
+    "PLAYER3_TEAM_ID",
+    "PLAYER3_TEAM_ABBREVIATION",
+]
+
+
 def play_by_play_v2(game_id: str, *, rows: int = 2) -> dict[str, Any]:
     """The stats service's older form; without rows it is what the service says of no game."""
-    headers = ["GAME_ID", "EVENTNUM", "EVENTMSGTYPE", "PERIOD", "PCTIMESTRING", "SCORE"]
+    start = [12, 0, 1, "12:00", None, "Start of 1st Period", None, None]
+    nobody = [0, 0, None, None, None]
     return {
         "resource": "playbyplay",
         "parameters": {"GameID": game_id, "StartPeriod": 0, "EndPeriod": 0},
         "resultSets": [
             {
                 "name": "PlayByPlay",
-                "headers": headers,
-                "rowSet": [[game_id, n, 12, 1, "12:00", None] for n in range(1, rows + 1)],
+                "headers": list(COLUMNS_V2),
+                "rowSet": [[game_id, n, *start, *nobody * 3] for n in range(1, rows + 1)],
             },
             {"name": "AvailableVideo", "headers": ["VIDEO_AVAILABLE_FLAG"], "rowSet": []},
         ],
