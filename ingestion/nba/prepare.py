@@ -197,7 +197,8 @@ class Preparer:
             )
 
     def _refuse_to_forget(self, payload: Payload) -> None:
-        if payload.is_empty and payload.key in self._newest[payload.resource]:
+        known = self._newest[payload.resource].get(payload.key)
+        if payload.is_empty and known is not None and known.content_hash != payload.content_hash:
             raise PayloadError(
                 "no_actions",
                 f"game {payload.key} has no action any more, but a stored version has",
