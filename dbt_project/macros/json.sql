@@ -44,3 +44,47 @@
 {% macro default__json_text_list(object, key) -%}
     nullif(translate({{ object }} ->> '{{ key }}', '[]" ', ''), '')
 {%- endmacro %}
+
+{#- As json_each, with the place of the element in the array (1 and more) as `<alias>.place`. -#}
+{% macro json_each_numbered(array, alias) -%}
+    {{ return(adapter.dispatch('json_each_numbered')(array, alias)) }}
+{%- endmacro %}
+
+{% macro default__json_each_numbered(array, alias) -%}
+    cross join lateral jsonb_array_elements({{ array }}) with ordinality as {{ alias }} (value, place)
+{%- endmacro %}
+
+{#- Text of the element at a place of a JSON array (1 and more), null when there is none. -#}
+{% macro json_element_text(array, place) -%}
+    {{ return(adapter.dispatch('json_element_text')(array, place)) }}
+{%- endmacro %}
+
+{% macro default__json_element_text(array, place) -%}
+    ({{ array }} ->> ({{ place }} - 1)::integer)
+{%- endmacro %}
+
+{#- Text of a JSON value that is itself a text or a number, without its quotation marks. -#}
+{% macro json_scalar_text(value) -%}
+    {{ return(adapter.dispatch('json_scalar_text')(value)) }}
+{%- endmacro %}
+
+{% macro default__json_scalar_text(value) -%}
+    ({{ value }} #>> '{}')
+{%- endmacro %}
+
+{#- True when the array at a path of keys has an element. -#}
+{% macro json_has_elements(object, keys) -%}
+    {{ return(adapter.dispatch('json_has_elements')(object, keys)) }}
+{%- endmacro %}
+
+{% macro default__json_has_elements(object, keys) -%}
+    ({{ object }} #> '{{ '{' ~ keys | join(',') ~ ',0}' }}') is not null
+{%- endmacro %}
+
+{#- A value of more than 2 kB as stored is not an empty table: only smaller ones are unpacked, as unpacking all costs 1 ms a game. -#}
+{% macro postgres__json_has_elements(object, keys) -%}
+    case
+        when pg_column_size({{ object }}) > 2000 then true
+        else {{ default__json_has_elements(object, keys) }}
+    end
+{%- endmacro %}

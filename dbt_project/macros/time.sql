@@ -24,6 +24,18 @@
     )::numeric(8, 2)
 {%- endmacro %}
 
+{#- Seconds of a time on the floor: the live data's duration, or mm:ss of the stats service, where empty is none. -#}
+{% macro played_seconds(text_expression) -%}
+    case
+        when {{ text_expression }} like 'PT%' then {{ duration_seconds(text_expression) }}
+        when {{ text_expression }} like '%:%' then (
+            split_part({{ text_expression }}, ':', 1)::numeric * 60
+            + split_part({{ text_expression }}, ':', 2)::numeric
+        )::numeric(8, 2)
+        when {{ text_expression }} = '' then 0::numeric(8, 2)
+    end
+{%- endmacro %}
+
 {#- The clock as people write it, mm:ss.f with a leading zero so that it sorts as text. -#}
 {% macro clock_text(seconds_expression) -%}
     (

@@ -50,7 +50,7 @@ select
     action_number,
     period,
     seconds_remaining,
-    action_timestamp,
+    recorded_at as action_timestamp,
     action_type,
     action_subtype,
     team_id,

@@ -12,7 +12,7 @@ clutch_actions as (
         games.home_team_id
     from {{ ref('int_actions_sequenced') }} as actions
     inner join changed_games on actions.game_id = changed_games.game_id
-    inner join {{ ref('stg_nba__games') }} as games on actions.game_id = games.game_id
+    inner join {{ ref('int_games_described') }} as games on actions.game_id = games.game_id
     where actions.is_clutch
 ),
 

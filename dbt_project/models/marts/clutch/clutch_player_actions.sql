@@ -10,9 +10,12 @@ credited as (
 ),
 
 games as (
-    select games.*
+    select
+        games.*,
+        versions.data_source
     from {{ ref('int_games_described') }} as games
     inner join changed_games on games.game_id = changed_games.game_id
+    inner join {{ ref('stg_nba__game_versions') }} as versions on games.game_id = versions.game_id
 ),
 
 actions as (
@@ -20,6 +23,7 @@ actions as (
         actions.*,
         games.home_team_id,
         games.utc_date,
+        games.data_source,
         least(floor(actions.shot_distance_feet)::integer, 35) as distance_feet
     from {{ ref('int_clutch_actions') }} as actions
     inner join games on actions.game_id = games.game_id
@@ -49,7 +53,9 @@ credits as (
 )
 
 select
-    credits.game_id || '-' || lpad(credits.action_number::text, 4, '0')
+    credits.game_id || '-' || lpad(
+        credits.action_number::text, greatest(4, length(credits.action_number::text)), '0'
+    )
     || '-' || credits.credited_action_type || '-' || credits.credited_player_id as action_id,
     credits.situation_id,
     credits.game_id,
@@ -81,7 +87,7 @@ select
         else credits.score_away_before - credits.score_home_before
     end)::integer as score_margin,
     null::float8 as win_probability_added,
-    'nba_cdn' as data_source
+    credits.data_source
 from credits
 left join shot_rates
     on

@@ -65,6 +65,7 @@ select
     true as is_clutch_time,
     stretches.clutch_intensity,
     games.playoff_game,
-    'nba_cdn' as data_source
+    versions.data_source
 from stretches
 inner join {{ ref('int_games_described') }} as games on stretches.game_id = games.game_id
+inner join {{ ref('stg_nba__game_versions') }} as versions on stretches.game_id = versions.game_id

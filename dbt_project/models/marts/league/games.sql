@@ -1,4 +1,4 @@
--- Grain: one row per game that has both payloads.
+-- Grain: one row per game that has a play-by-play.
 select
     game_id,
     season,

@@ -1,4 +1,4 @@
--- Grain: one row per player on the box score of a game, whether he played or not.
+-- Grain: one row per player on the box score of a game, whether he played or not; from either service.
 {{ incremental_by_game(['game_id', 'player_id']) }}
 
 with changed_games as (
@@ -11,6 +11,15 @@ boxscores as (
         {{ json_path('boxscores.payload', ['game']) }} as game
     from {{ ref('stg_nba__boxscore_versions') }} as boxscores
     inner join changed_games on boxscores.game_id = changed_games.game_id
+    union all
+    select
+        boxscores.game_id,
+        {{ json_path('boxscores.payload', ['boxScoreTraditional']) }} as game
+    from {{ ref('stg_nba__boxscoretraditionalv3_versions') }} as boxscores
+    inner join changed_games on boxscores.game_id = changed_games.game_id
+    inner join {{ ref('stg_nba__game_versions') }} as versions
+        on boxscores.game_id = versions.game_id
+    where versions.boxscore_resource = 'boxscoretraditionalv3'
 ),
 
 sides as (
@@ -38,11 +47,23 @@ select
     game_id,
     team_id,
     {{ json_text('value', 'personId') }} as player_id,
-    {{ json_text('value', 'name') }} as full_name,
-    {{ json_text('value', 'position') }} as position,
-    coalesce({{ json_text('value', 'starter') }} = '1', false) as is_starter,
-    coalesce({{ json_text('value', 'played') }} = '1', false) as has_played,
-    {{ duration_seconds(json_path_text('value', ['statistics', 'minutes'])) }} as played_seconds,
+    coalesce(
+        {{ json_text('value', 'name') }},
+        {{ json_text('value', 'firstName') }} || ' ' || {{ json_text('value', 'familyName') }}
+    ) as full_name,
+    -- the stats service sends an empty text for those who did not start
+    nullif({{ json_text('value', 'position') }}, '') as position,
+    coalesce(
+        {{ json_text('value', 'starter') }} = '1',
+        {{ json_text('value', 'position') }} <> '',
+        false
+    ) as is_starter,
+    coalesce(
+        {{ json_text('value', 'played') }} = '1',
+        {{ json_path_text('value', ['statistics', 'minutes']) }} <> '',
+        false
+    ) as has_played,
+    {{ played_seconds(json_path_text('value', ['statistics', 'minutes'])) }} as played_seconds,
     {{ json_path_text('value', ['statistics', 'points']) }}::integer as points,
     {{ json_path_text('value', ['statistics', 'fieldGoalsMade']) }}::integer as field_goals_made,
     {{ json_path_text('value', ['statistics', 'fieldGoalsAttempted']) }}::integer

@@ -1,4 +1,4 @@
--- Grain: one row per game that has both payloads, as its box score tells it.
+-- Grain: one row per game that has a box score, as it tells the game. That of the stats service knows no time and place.
 {{ incremental_by_game(['game_id']) }}
 
 with changed_games as (
@@ -11,6 +11,15 @@ boxscores as (
         {{ json_path('boxscores.payload', ['game']) }} as game
     from {{ ref('stg_nba__boxscore_versions') }} as boxscores
     inner join changed_games on boxscores.game_id = changed_games.game_id
+    union all
+    select
+        boxscores.game_id,
+        {{ json_path('boxscores.payload', ['boxScoreTraditional']) }} as game
+    from {{ ref('stg_nba__boxscoretraditionalv3_versions') }} as boxscores
+    inner join changed_games on boxscores.game_id = changed_games.game_id
+    inner join {{ ref('stg_nba__game_versions') }} as versions
+        on boxscores.game_id = versions.game_id
+    where versions.boxscore_resource = 'boxscoretraditionalv3'
 )
 
 select
@@ -28,10 +37,16 @@ select
     {{ json_path_text('game', ['homeTeam', 'teamTricode']) }} as home_tricode,
     {{ json_path_text('game', ['homeTeam', 'teamCity']) }} as home_city,
     {{ json_path_text('game', ['homeTeam', 'teamName']) }} as home_name,
-    {{ json_path_text('game', ['homeTeam', 'score']) }}::integer as home_score,
+    coalesce(
+        {{ json_path_text('game', ['homeTeam', 'score']) }},
+        {{ json_path_text('game', ['homeTeam', 'statistics', 'points']) }}
+    )::integer as home_score,
     {{ json_path_text('game', ['awayTeam', 'teamId']) }} as away_team_id,
     {{ json_path_text('game', ['awayTeam', 'teamTricode']) }} as away_tricode,
     {{ json_path_text('game', ['awayTeam', 'teamCity']) }} as away_city,
     {{ json_path_text('game', ['awayTeam', 'teamName']) }} as away_name,
-    {{ json_path_text('game', ['awayTeam', 'score']) }}::integer as away_score
+    coalesce(
+        {{ json_path_text('game', ['awayTeam', 'score']) }},
+        {{ json_path_text('game', ['awayTeam', 'statistics', 'points']) }}
+    )::integer as away_score
 from boxscores

@@ -1,0 +1,2 @@
+-- Grain: one row per game: its newest play-by-play payload of the stats service, older form.
+{{ newest_payloads(source('nba', 'playbyplayv2')) }}
