@@ -12,10 +12,10 @@ the statement.
 {% macro default__safe_utc_timestamp(text_expression) -%}
     {#- days 1-28 of any month, 29 and 30 of all but February, 31 of the long months, 29 February of leap years -#}
     {%- set date_pattern = (
-        '(?:19|20)\d\d-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)'
+        '(?:19|20)\\d\\d-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)'
         '|(?:(?:19|20)(?:0[48]|[2468][048]|[13579][26])|2000)-02-29'
     ) -%}
-    {%- set time_pattern = '(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)' -%}
+    {%- set time_pattern = '(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?(?:Z|[+-](?:0\\d|1[0-4]):[0-5]\\d)' -%}
     case
         when {{ text_expression }} ~ '^(?:{{ date_pattern }})T{{ time_pattern }}$'
             then ({{ text_expression }})::timestamptz

@@ -69,10 +69,33 @@ scoring as (
 scorers as (
     select
         game_id,
-        max(case when is_home_scoring then team_id end) as home_team_id,
-        max(case when is_away_scoring then team_id end) as away_team_id
+        team_id,
+        -- single scores are entered late: at home is whose points count there more often than not
+        row_number() over (
+            partition by game_id
+            order by
+                sum(case when is_home_scoring then 1 else 0 end)
+                - sum(case when is_away_scoring then 1 else 0 end) desc
+        ) as home_place,
+        row_number() over (
+            partition by game_id
+            order by
+                sum(case when is_away_scoring then 1 else 0 end)
+                - sum(case when is_home_scoring then 1 else 0 end) desc
+        ) as away_place,
+        max(case when is_home_scoring then 1 else 0 end) as has_home_points,
+        max(case when is_away_scoring then 1 else 0 end) as has_away_points
     from scoring
     where team_id is not null
+    group by game_id, team_id
+),
+
+scoring_sides as (
+    select
+        game_id,
+        max(case when home_place = 1 and has_home_points = 1 then team_id end) as home_team_id,
+        max(case when away_place = 1 and has_away_points = 1 then team_id end) as away_team_id
+    from scorers
     group by game_id
 ),
 
@@ -88,9 +111,9 @@ described as (
         fixtures.game_date_eastern,
         coalesce(box_scores.arena_name, fixtures.arena_name) as arena_name,
         coalesce(box_scores.arena_city, fixtures.arena_city) as arena_city,
-        coalesce(box_scores.home_team_id, scorers.home_team_id, fixtures.home_team_id)
+        coalesce(box_scores.home_team_id, scoring_sides.home_team_id, fixtures.home_team_id)
             as home_team_id,
-        coalesce(box_scores.away_team_id, scorers.away_team_id, fixtures.away_team_id)
+        coalesce(box_scores.away_team_id, scoring_sides.away_team_id, fixtures.away_team_id)
             as away_team_id,
         -- a box score saved before the end has a score of its own time; the last action is never older
         coalesce(endings.home_score, box_scores.home_score) as home_score,
@@ -110,7 +133,7 @@ described as (
     inner join endings on games.game_id = endings.game_id
     left join box_scores on games.game_id = box_scores.game_id
     left join fixtures on games.game_id = fixtures.game_id
-    left join scorers on games.game_id = scorers.game_id
+    left join scoring_sides on games.game_id = scoring_sides.game_id
     left join season_types on games.season_type_digit = season_types.type_digit
 )
 

@@ -34,7 +34,7 @@ headers as (
 {% set columns = [
     'eventnum', 'eventmsgtype', 'eventmsgactiontype', 'period', 'pctimestring', 'homedescription',
     'neutraldescription', 'visitordescription', 'score', 'person1type', 'player1_id', 'player1_team_id', 'player2_id',
-    'player2_team_id', 'player3_id', 'player3_team_id',
+    'player2_team_id', 'person3type', 'player3_id', 'player3_team_id',
 ] %}
 places as (
     select
@@ -68,6 +68,20 @@ named as (
     inner join places on sent.game_id = places.game_id
 ),
 
+-- 171 rows of two seasons stand there twice, made shots among them
+told_once as (
+    select *
+    from (
+        select
+            *,
+            row_number() over (
+                partition by game_id, eventnum, eventmsgtype, player1_id order by row_place
+            ) as copy_number
+        from named
+    ) as copies
+    where copy_number = 1
+),
+
 sides as (
     select
         game_id,
@@ -77,34 +91,34 @@ sides as (
         max(case
             when person1type = '5' then player1_team_id when person1type = '3' then player1_id
         end) as away_team_id
-    from named
+    from told_once
     group by game_id
 ),
 
 identified as (
     select
-        named.*,
+        told_once.*,
         sides.home_team_id,
         sides.away_team_id,
         -- 4 and 5 are players of the home side and the visitors, 2 and 3 the teams, 6 and 7 their coaches
         case
-            when named.person1type in ('2', '4', '6') then sides.home_team_id
-            when named.person1type in ('3', '5', '7') then sides.away_team_id
-            when named.player1_id in (sides.home_team_id, sides.away_team_id) then named.player1_id
+            when told_once.person1type in ('2', '4', '6') then sides.home_team_id
+            when told_once.person1type in ('3', '5', '7') then sides.away_team_id
+            when told_once.player1_id in (sides.home_team_id, sides.away_team_id) then told_once.player1_id
         end as team_id,
-        case when named.person1type in ('4', '5') then nullif(named.player1_id, '0') end as player_id,
-        nullif(named.player2_id, '0') as second_player_id,
-        nullif(named.player3_id, '0') as third_player_id,
+        case when told_once.person1type in ('4', '5') then nullif(told_once.player1_id, '0') end as player_id,
+        nullif(told_once.player2_id, '0') as second_player_id,
+        nullif(told_once.player3_id, '0') as third_player_id,
         -- of the two sentences of a play that of the actor; the other is the block or the steal
         coalesce(
             case
-                when named.person1type in ('2', '4', '6') then named.homedescription
-                when named.person1type in ('3', '5', '7') then named.visitordescription
+                when told_once.person1type in ('2', '4', '6') then told_once.homedescription
+                when told_once.person1type in ('3', '5', '7') then told_once.visitordescription
             end,
-            named.neutraldescription, named.homedescription, named.visitordescription, ''
+            told_once.neutraldescription, told_once.homedescription, told_once.visitordescription, ''
         ) as sentence
-    from named
-    inner join sides on named.game_id = sides.game_id
+    from told_once
+    inner join sides on told_once.game_id = sides.game_id
 ),
 
 typed as (
@@ -165,10 +179,21 @@ actions as (
         action_type,
         case when action_type = 'substitution' then 'out' else action_subtype end as action_subtype,
         descriptor,
-        team_id,
-        player_id,
-        {{ safe_integer("split_part(score, ' - ', 2)") }} as score_home_sent,
-        {{ safe_integer("split_part(score, ' - ', 1)") }} as score_away_sent,
+        -- a jump ball belongs to who gets it; a team has its id in the player's place
+        case
+            when action_type <> 'jumpball' then team_id
+            when player3_id in (home_team_id, away_team_id) then player3_id
+            else player3_team_id
+        end as team_id,
+        case
+            when action_type <> 'jumpball' then player_id
+            when person3type in ('4', '5') then third_player_id
+        end as player_id,
+        -- the score of a period mark or a review is at times an old one
+        case when eventmsgtype in ('1', '3') then {{ safe_integer("split_part(score, ' - ', 2)") }} end
+            as score_home_sent,
+        case when eventmsgtype in ('1', '3') then {{ safe_integer("split_part(score, ' - ', 1)") }} end
+            as score_away_sent,
         shot_result,
         -- the sentence leaves the distance out under the basket and for threes from the corner
         case

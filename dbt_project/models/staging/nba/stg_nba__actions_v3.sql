@@ -168,6 +168,18 @@ names as (
     having min(player_id) = max(player_id)
 ),
 
+-- a jump ball has the home side's jumper as its actor and names who got the ball, of either team
+names_of_game as (
+    select
+        game_id,
+        name,
+        max(team_id) as team_id,
+        max(player_id) as player_id
+    from names
+    group by game_id, name
+    having count(*) = 1
+),
+
 typed as (
     select
         identified.*,
@@ -191,7 +203,8 @@ typed as (
         {{ plain_name(text_match('identified.sentence', '^SUB: (.+) FOR ')) }} as incoming_name,
         {{ plain_name(text_match(
             'identified.sentence', 'Double (?:Personal|Technical) - [^,]+, ([^,(]+?)(?: *[(].*)?$'
-        )) }} as second_name
+        )) }} as second_name,
+        {{ plain_name(text_match('identified.sentence', ': Tip to (.+)$')) }} as tip_name
     from identified
     left join action_types as exact
         on
@@ -214,6 +227,8 @@ parts as (
         passers.player_id as assist_player_id,
         incoming.player_id as incoming_player_id,
         seconds.player_id as second_player_id,
+        tips.team_id as tip_team_id,
+        tips.player_id as tip_player_id,
         case
             when typed.team_id = typed.home_team_id then typed.away_team_id
             else typed.home_team_id
@@ -238,6 +253,10 @@ parts as (
             typed.game_id = seconds.game_id
             and typed.team_id <> seconds.team_id
             and typed.second_name = seconds.name
+    left join names_of_game as tips
+        on
+            typed.game_id = tips.game_id
+            and typed.tip_name = tips.name
     window same_play as (partition by typed.game_id, typed.action_number_sent)
 ),
 
@@ -252,10 +271,11 @@ actions as (
         action_type,
         case when action_type = 'substitution' then 'out' else action_subtype end as action_subtype,
         descriptor,
-        team_id,
-        player_id,
-        score_home_sent,
-        score_away_sent,
+        case when action_type = 'jumpball' then tip_team_id else team_id end as team_id,
+        case when action_type = 'jumpball' then tip_player_id else player_id end as player_id,
+        -- the score of a period mark or a review is at times an old one
+        case when shot_result is not null then score_home_sent end as score_home_sent,
+        case when shot_result is not null then score_away_sent end as score_away_sent,
         shot_result,
         -- the distance sent is 0 for many corner threes; the place is not
         case
@@ -292,8 +312,8 @@ actions as (
         case when action_type = 'substitution' then team_id else opposing_team_id end as team_id,
         case when action_type = 'substitution' then incoming_player_id else second_player_id end
             as player_id,
-        score_home_sent,
-        score_away_sent,
+        null as score_home_sent,
+        null as score_away_sent,
         null as shot_result,
         null as shot_distance_feet,
         null as shot_x_tenths_of_feet,
