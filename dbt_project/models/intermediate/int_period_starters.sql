@@ -78,6 +78,15 @@ signs as (
     where assist_player_id is not null and team_id is not null
 ),
 
+team_members as (
+    select
+        game_id,
+        player_id,
+        min(team_id) as team_id
+    from signs
+    group by game_id, player_id
+),
+
 -- whoever is fouled is of the other team, which the row does not name: his other rows do
 fouled as (
     select
@@ -88,14 +97,7 @@ fouled as (
         actions.foul_drawn_player_id as player_id,
         'acts' as sign
     from actions
-    inner join (
-        select
-            game_id,
-            player_id,
-            min(team_id) as team_id
-        from signs
-        group by game_id, player_id
-    ) as players
+    inner join team_members as players
         on
             actions.game_id = players.game_id
             and actions.foul_drawn_player_id = players.player_id
@@ -128,7 +130,8 @@ judged as (
     select
         *,
         case
-            when first_out is not null and (first_in is null or first_out < first_in) then 'goes out'
+            when first_out is not null and (first_in is null or first_out < first_in)
+                then 'goes out'
             when first_in is null then 'acts'
         end as evidence,
         coalesce(last_in, 0) >= coalesce(last_out, 0) as ends_period
@@ -164,7 +167,8 @@ candidates as (
         roster.player_id,
         case
             when this_period.evidence is not null then this_period.evidence
-            when previous_period.ends_period and next_period.evidence is not null then 'both neighbours'
+            when previous_period.ends_period and next_period.evidence is not null
+                then 'both neighbours'
             when previous_period.ends_period then 'period before'
             when next_period.evidence is not null then 'period after'
         end as evidence,
@@ -205,9 +209,9 @@ ranked as (
                     when 'both neighbours' then 3
                     when 'period before' then 4
                     when 'period after' then 5
-                end,
+                end asc,
                 sign_count desc,
-                player_id
+                player_id asc
         ) as place
     from candidates
     where evidence is not null

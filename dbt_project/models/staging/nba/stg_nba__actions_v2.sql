@@ -39,10 +39,10 @@ headers as (
 places as (
     select
         game_id,
-        {% for column in columns %}
-        max(case when column_name = '{{ column | upper }}' then place end) as {{ column }}_place
-        {%- if not loop.last %},{% endif %}
-        {% endfor %}
+    {% for column in columns %}
+        max(case when column_name = '{{ column | upper }}' then place end)
+            as {{ column }}_place{{ ',' if not loop.last }}
+    {% endfor %}
     from headers
     group by game_id
 ),
@@ -60,10 +60,10 @@ named as (
     select
         sent.game_id,
         sent.row_place,
-        {% for column in columns %}
-        {{ json_element_text('sent.value', 'places.' ~ column ~ '_place') }} as {{ column }}
-        {%- if not loop.last %},{% endif %}
-        {% endfor %}
+    {% for column in columns %}
+        {{ json_element_text('sent.value', 'places.' ~ column ~ '_place') }}
+            as {{ column }}{{ ',' if not loop.last }}
+    {% endfor %}
     from sent
     inner join places on sent.game_id = places.game_id
 ),
@@ -104,9 +104,11 @@ identified as (
         case
             when told_once.person1type in ('2', '4', '6') then sides.home_team_id
             when told_once.person1type in ('3', '5', '7') then sides.away_team_id
-            when told_once.player1_id in (sides.home_team_id, sides.away_team_id) then told_once.player1_id
+            when told_once.player1_id in (sides.home_team_id, sides.away_team_id)
+                then told_once.player1_id
         end as team_id,
-        case when told_once.person1type in ('4', '5') then nullif(told_once.player1_id, '0') end as player_id,
+        case when told_once.person1type in ('4', '5') then nullif(told_once.player1_id, '0') end
+            as player_id,
         nullif(told_once.player2_id, '0') as second_player_id,
         nullif(told_once.player3_id, '0') as third_player_id,
         -- of the two sentences of a play that of the actor; the other is the block or the steal
@@ -115,7 +117,10 @@ identified as (
                 when told_once.person1type in ('2', '4', '6') then told_once.homedescription
                 when told_once.person1type in ('3', '5', '7') then told_once.visitordescription
             end,
-            told_once.neutraldescription, told_once.homedescription, told_once.visitordescription, ''
+            told_once.neutraldescription,
+            told_once.homedescription,
+            told_once.visitordescription,
+            ''
         ) as sentence
     from told_once
     inner join sides on told_once.game_id = sides.game_id
@@ -190,10 +195,14 @@ actions as (
             when person3type in ('4', '5') then third_player_id
         end as player_id,
         -- the score of a period mark or a review is at times an old one
-        case when eventmsgtype in ('1', '3') then {{ safe_integer("split_part(score, ' - ', 2)") }} end
-            as score_home_sent,
-        case when eventmsgtype in ('1', '3') then {{ safe_integer("split_part(score, ' - ', 1)") }} end
-            as score_away_sent,
+        case
+            when eventmsgtype in ('1', '3')
+                then {{ safe_integer("split_part(score, ' - ', 2)") }}
+        end as score_home_sent,
+        case
+            when eventmsgtype in ('1', '3')
+                then {{ safe_integer("split_part(score, ' - ', 1)") }}
+        end as score_away_sent,
         shot_result,
         -- the sentence leaves the distance out under the basket and for threes from the corner
         case

@@ -280,8 +280,8 @@ actions as (
         -- the distance sent is 0 for many corner threes; the place is not
         case
             when action_type not in ('2pt', '3pt') then null
-            when shot_x_tenths_of_feet <> 0 or shot_y_tenths_of_feet <> 0 then
-                sqrt(
+            when shot_x_tenths_of_feet <> 0 or shot_y_tenths_of_feet <> 0
+                then sqrt(
                     power(shot_x_tenths_of_feet::float8, 2)
                     + power(shot_y_tenths_of_feet::float8, 2)
                 ) / 10
