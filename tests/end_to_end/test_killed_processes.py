@@ -56,7 +56,11 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    ["staging.stg_nba__actions", "intermediate.int_actions_sequenced", "analytics.clutch_player_a"],
+    [
+        "staging.stg_nba__actions_cdn",
+        "intermediate.int_actions_sequenced",
+        "analytics.clutch_player_a",
+    ],
 )
 def test_kill_dbt_while_it_builds(
     model: str,
