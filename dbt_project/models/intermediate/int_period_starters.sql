@@ -57,8 +57,15 @@ signs as (
         and team_id is not null
         and (
             action_type in (
-                'substitution', '2pt', '3pt', 'heave', 'freethrow', 'rebound', 'turnover', 'steal',
-                'block'
+                'substitution', '2pt', '3pt', 'heave', 'rebound', 'turnover', 'steal', 'block'
+            )
+            -- the throw for a technical foul between two periods is shot before the five come in
+            or (
+                action_type = 'freethrow'
+                and not (
+                    coalesce(descriptor, '') = 'technical'
+                    and seconds_remaining = case when period <= 4 then 720 else 300 end
+                )
             )
             or (action_type = 'foul' and coalesce(action_subtype, '') <> 'technical')
             or (
