@@ -10,17 +10,23 @@ with changed_games as (
 actions as (
     select
         actions.*,
+        repaired.action_timestamp as repaired_timestamp,
         -- whole hundredths of a second: exact, and three times as fast to compare as numeric
         (actions.seconds_remaining * 100)::integer as clock_hundredths
     from {{ ref('stg_nba__actions') }} as actions
     inner join changed_games on actions.game_id = changed_games.game_id
+    left join {{ ref('int_action_times_repaired') }} as repaired
+        on
+            actions.game_id = repaired.game_id
+            and actions.order_number = repaired.order_number
 ),
 
 sequenced as (
     select
         *,
-        lag(score_home, 1, 0::smallint) over game_so_far as score_home_before,
-        lag(score_away, 1, 0::smallint) over game_so_far as score_away_before,
+        -- points are never taken back: a score that is lower for single plays is a slip of the feed
+        coalesce(max(score_home) over game_before, 0)::smallint as score_home_before,
+        coalesce(max(score_away) over game_before, 0)::smallint as score_away_before,
         -- substitutions and corrections entered late make the clock step back: the running minimum is the
         -- time that has really been played
         min(clock_hundredths) over period_so_far as clock_reached,
@@ -31,13 +37,18 @@ sequenced as (
     from actions
     -- the same order in both windows, so that one sort serves them
     window
-        game_so_far as (partition by game_id order by period, order_number),
+        game_before as (
+            partition by game_id order by period, order_number
+            rows between unbounded preceding and 1 preceding
+        ),
         period_so_far as (partition by game_id, period order by order_number)
 ),
 
 timed as (
     select
         *,
+        greatest(score_home, score_home_before) as running_score_home,
+        greatest(score_away, score_away_before) as running_score_away,
         lag(clock_reached, 1, case when period <= 4 then 72000 else 30000 end) over (
             partition by game_id, period order by order_number
         ) - clock_reached as elapsed_hundredths
@@ -50,7 +61,9 @@ select
     action_number,
     period,
     seconds_remaining,
-    recorded_at as action_timestamp,
+    coalesce(repaired_timestamp, recorded_at) as action_timestamp,
+    recorded_at,
+    repaired_timestamp is not null as is_action_timestamp_repaired,
     action_type,
     action_subtype,
     team_id,
@@ -59,12 +72,12 @@ select
     is_field_goal_attempt,
     coalesce(shot_result = 'Made', false) as is_made,
     shot_distance_feet,
-    score_home,
-    score_away,
+    running_score_home as score_home,
+    running_score_away as score_away,
     score_home_before,
     score_away_before,
-    score_home - score_home_before as points_home,
-    score_away - score_away_before as points_away,
+    running_score_home - score_home_before as points_home,
+    running_score_away - score_away_before as points_away,
     elapsed_hundredths,
     -- the five at the foul own its free throws, whoever comes in before the last of them
     case

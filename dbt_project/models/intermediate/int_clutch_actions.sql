@@ -42,6 +42,8 @@ select
     seconds_remaining,
     action_number,
     action_timestamp,
+    recorded_at,
+    is_action_timestamp_repaired,
     action_type,
     action_subtype,
     team_id,

@@ -64,6 +64,8 @@ select
     credits.action_number,
     credits.order_number,
     credits.action_timestamp,
+    credits.recorded_at as action_timestamp_recorded,
+    credits.is_action_timestamp_repaired,
     {{ clock_text('credits.seconds_remaining') }} as game_clock,
     credits.seconds_remaining::numeric(8, 2) as seconds_remaining,
     credits.period::integer as period,
