@@ -22,10 +22,10 @@ actions as (
         actions.shot_x_tenths_of_feet::float8 * actions.shot_x_tenths_of_feet
         + actions.shot_y_tenths_of_feet::float8 * actions.shot_y_tenths_of_feet
             as distance_squared,
-        actions.team_id is not distinct from games.home_team_id as is_home,
+        coalesce(actions.team_id = games.home_team_id, false) as is_home,
         case when actions.shot_result = 'Made' then coalesce(known.points, 0) else 0 end
             as points_explained,
-        known.action_type is null as is_unknown_type,
+        case when known.action_type is null then actions.action_type end as unknown_action_type,
         case when actions.period <= 4 then 720 else 300 end as period_seconds
     from {{ ref('stg_nba__actions') }} as actions
     inner join changed_games on actions.game_id = changed_games.game_id
@@ -100,7 +100,7 @@ select
         when distance_squared + shot_distance_feet is null then 0
         else 1
     end)::integer as shots_contradicting,
-    {{ joined_text('distinct case when is_unknown_type then action_type end', 'case when is_unknown_type then action_type end') }}
+    {{ joined_text('distinct unknown_action_type', 'unknown_action_type') }}
         as unknown_action_types
 from checked
 group by game_id

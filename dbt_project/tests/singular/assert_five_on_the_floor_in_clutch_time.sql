@@ -2,4 +2,9 @@
 -- A warning, not an error: a substitution that the scorer forgot must be seen, it must not stop the build.
 {{ config(severity='warn') }}
 
-select * from {{ ref('int_clutch_floor_violations') }}
+select
+    game_id,
+    order_number,
+    team_id,
+    players
+from {{ ref('int_clutch_floor_violations') }}
