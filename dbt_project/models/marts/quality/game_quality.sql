@@ -140,8 +140,8 @@ judged as (
         *,
         nullif(substr(
             {%- for code, condition in reasons %}
-            {% if not loop.first %}|| {% endif -%}
-            case when {{ condition }} then ',{{ code }}' else '' end
+                {% if not loop.first %}|| {% endif -%}
+                case when {{ condition }} then ',{{ code }}' else '' end
             {%- endfor %},
             2
         ), '') as suspect_reasons

@@ -113,9 +113,9 @@ compared as (
         coalesce(boxscores.team_id, credited.team_id) as team_id,
         coalesce(boxscores.has_played, false) as has_played,
         {%- for statistic, column in columns_of_box_score.items() %}
-        coalesce(credited.{{ statistic }}, 0)::integer as {{ statistic }}_playbyplay,
-        coalesce(boxscores.{{ column }}, 0)::integer as {{ statistic }}_boxscore
-        {%- if not loop.last %},{% endif %}
+            coalesce(credited.{{ statistic }}, 0)::integer as {{ statistic }}_playbyplay,
+            coalesce(boxscores.{{ column }}, 0)::integer as {{ statistic }}_boxscore
+            {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from boxscores
     full outer join credited
@@ -127,14 +127,14 @@ select
     player_id,
     team_id,
     {%- for statistic in columns_of_box_score %}
-    {{ statistic }}_playbyplay,
-    {{ statistic }}_boxscore,
-    {{ statistic }}_playbyplay - {{ statistic }}_boxscore as {{ statistic }}_difference,
+        {{ statistic }}_playbyplay,
+        {{ statistic }}_boxscore,
+        {{ statistic }}_playbyplay - {{ statistic }}_boxscore as {{ statistic }}_difference,
     {%- endfor %}
     (
         {%- for statistic in columns_of_box_score %}
-        {% if not loop.first %}+ {% endif -%}
-        case when {{ statistic }}_playbyplay <> {{ statistic }}_boxscore then 1 else 0 end
+            {% if not loop.first %}+ {% endif -%}
+            case when {{ statistic }}_playbyplay <> {{ statistic }}_boxscore then 1 else 0 end
         {%- endfor %}
     )::integer as differences_total
 from compared
@@ -142,6 +142,6 @@ where
     has_played
     -- a coach's technical foul credits nobody
     {%- for statistic in columns_of_box_score %}
-    or {{ statistic }}_playbyplay <> 0
-    or {{ statistic }}_boxscore <> 0
+        or {{ statistic }}_playbyplay <> 0
+        or {{ statistic }}_boxscore <> 0
     {%- endfor %}
