@@ -120,6 +120,7 @@ version, so that an incremental run after a change equals a full refresh.
         'wall_clock_max_hours_from_median', 'wall_clock_max_minutes_to_last_action',
         'game_quality_max_gap_seconds', 'game_quality_max_statistics_differing',
         'game_quality_max_contradicting_shots', 'game_quality_shot_tolerance_feet',
-        'game_quality_max_players_without_minutes',
+        'game_quality_max_players_without_minutes', 'game_quality_max_duration_minutes',
+        'wall_clock_max_implausible_share',
     ]) }}
 {%- endmacro %}

@@ -7,75 +7,10 @@ with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}
 ),
 
-actions as (
-    select
-        actions.game_id,
-        actions.order_number,
-        actions.recorded_at
-    from {{ ref('stg_nba__actions') }} as actions
-    inner join changed_games on actions.game_id = changed_games.game_id
-),
-
--- a row can be that far from the median only in a game that seems to last that long
-long_games as (
-    select game_id
-    from actions
-    group by game_id
-    having
-        max(recorded_at) - min(recorded_at)
-        > interval '{{ var("wall_clock_max_hours_from_median") }} hours'
-),
-
-medians as (
-    select
-        actions.game_id,
-        percentile_disc(0.5) within group (order by actions.recorded_at) as median_at
-    from actions
-    inner join long_games on actions.game_id = long_games.game_id
-    group by actions.game_id
-),
-
-plausible as (
-    select
-        actions.game_id,
-        actions.order_number,
-        actions.recorded_at,
-        case
-            when
-                medians.median_at is null
-                or actions.recorded_at between
-                medians.median_at - interval '{{ var("wall_clock_max_hours_from_median") }} hours'
-                and
-                medians.median_at + interval '{{ var("wall_clock_max_hours_from_median") }} hours'
-                then actions.recorded_at
-        end as plausible_at
-    from actions
-    left join medians on actions.game_id = medians.game_id
-),
-
-sequenced as (
-    select
-        *,
-        max(plausible_at) over (
-            partition by game_id order by order_number
-        ) as latest_at
-    from plausible
-),
-
--- every pair of rows that stands in the wrong order of time
 inversions as (
-    select
-        later.game_id,
-        earlier.order_number as earlier_order_number,
-        later.order_number as later_order_number
-    from sequenced as later
-    inner join sequenced as earlier
-        on
-            later.game_id = earlier.game_id
-            and later.order_number > earlier.order_number
-            and later.plausible_at < earlier.plausible_at
-    -- tells at once the few rows that have such a partner before them
-    where later.plausible_at < later.latest_at
+    select inversions.*
+    from {{ ref('int_action_time_inversions') }} as inversions
+    inner join changed_games on inversions.game_id = changed_games.game_id
 ),
 
 sides as (
@@ -122,16 +57,30 @@ blamed as (
 
 judged as (
     select
-        sequenced.game_id,
-        sequenced.order_number,
-        sequenced.recorded_at,
-        sequenced.plausible_at,
-        case when blamed.order_number is null then sequenced.plausible_at end as credible_at
-    from sequenced
+        actions.game_id,
+        actions.order_number,
+        actions.recorded_at,
+        case
+            when
+                limits.game_id is null
+                or actions.recorded_at between limits.earliest_at and limits.latest_at
+                then actions.recorded_at
+        end as plausible_at,
+        blamed.order_number is not null as is_blamed
+    from {{ ref('stg_nba__actions') }} as actions
+    inner join changed_games on actions.game_id = changed_games.game_id
+    left join {{ ref('int_game_time_limits') }} as limits on actions.game_id = limits.game_id
     left join blamed
         on
-            sequenced.game_id = blamed.game_id
-            and sequenced.order_number = blamed.order_number
+            actions.game_id = blamed.game_id
+            and actions.order_number = blamed.order_number
+),
+
+credible as (
+    select
+        *,
+        case when not is_blamed then plausible_at end as credible_at
+    from judged
 ),
 
 numbered as (
@@ -140,7 +89,7 @@ numbered as (
         max(credible_at) over game_so_far as previous_at,
         count(credible_at) over game_so_far as credible_number,
         lag(credible_at) over game_so_far is null as follows_doubtful
-    from judged
+    from credible
     window game_so_far as (partition by game_id order by order_number)
 ),
 

@@ -10,6 +10,7 @@
     ('floor_not_five', 'floor_violations > 0'),
     ('statistics_differ', 'is_final and reconciliation_differences > '
         ~ var('game_quality_max_statistics_differing')),
+    ('wall_clock_too_long', 'duration_minutes > ' ~ var('game_quality_max_duration_minutes')),
     ('shot_units_changed', 'shots_contradicting > shots_located * '
         ~ var('game_quality_max_contradicting_shots') ~ '::float8'),
     ('zero_minutes', 'is_final and players_without_minutes > '
@@ -123,6 +124,7 @@ gathered as (
         greatest(
             gaps.longest_gap_seconds, case when games.is_final then gaps.longest_left_seconds end
         )::numeric(8, 2) as longest_gap_seconds,
+        gaps.duration_minutes,
         checks.shots_located,
         checks.shots_contradicting
     from games
@@ -170,6 +172,7 @@ select
     players_on_both_teams,
     floor_violations,
     longest_gap_seconds,
+    duration_minutes,
     shots_located,
     shots_contradicting,
     suspect_reasons is not null as is_suspect,
