@@ -120,6 +120,9 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         "updated_at",
         "clutch_player_totals": "player_id season season_type gp w l minutes pts fgm fga fg3m fg3a "
         "ftm fta oreb dreb ast tov stl blk pf plus_minus",
+        "game_reconciliation": "game_id player_id team_id points_difference differences_total",
+        "game_quality": "game_id is_suspect suspect_reasons",
+        "restatements": "game_id resource field version_number old_value new_value seen_at",
         "clutch_leaderboard": "full_name total_clutch_games avg_clutch_score clutch_percentile "
         "points_scored points_over_expected win_probability_added avg_recovery_score",
     }
