@@ -12,7 +12,8 @@ Full are all games of 2020-21, all playoffs, and games with an empty ``subType``
 regular-season games of 2021-22 were full too but left no trace in the table, and are served in the
 sparse form. Not saved, and therefore not rebuilt: the order of keys, ``meta.time`` of the
 play-by-play (the box score's is used), and whether a whole number was written ``5`` or ``5.0``. Box
-scores are the saved lines, byte for byte.
+scores are the saved lines, byte for byte. Payloads of the newer stats service exist for one game
+only and are the recorded ones.
 """
 
 from __future__ import annotations
@@ -21,26 +22,89 @@ import csv
 import functools
 import gzip
 import lzma
-from collections.abc import Collection, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 
-SHARED_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24")
+CDN_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24")
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _ALWAYS_PRESENT_IN_FULL_FORM = ("x", "y", "side", "xLegacy", "yLegacy")
 _PLAYOFFS = "4"
 _PLAY_IN = "5"
-_FINAL = 3
+FINAL = 3
 
 
 def shared_nba_directory() -> Path | None:
     """The folder with the real data beside the checkout, or None where it is absent."""
     directory = _PROJECT_ROOT.parent / "shared" / "data" / "nba"
     return directory if (directory / "games.csv").is_file() else None
+
+
+class Season(ABC):
+    """One season's payloads, whatever service they come from.
+
+    Attributes:
+        season: For example ``2021-22``.
+        resources: What :meth:`payloads` yields of every game, in that order.
+    """
+
+    season: str
+    resources: Sequence[str]
+
+    @property
+    @abstractmethod
+    def game_ids(self) -> list[str]:
+        """The ids of the games that the schedule lists, in ascending order."""
+
+    @abstractmethod
+    def payload(self, resource: str, game_id: str) -> bytes | None:
+        """A game's payload as UTF-8 JSON, or None where there is none."""
+
+    @abstractmethod
+    def schedule(self) -> bytes:
+        """The season's schedule in the shape of ``scheduleLeagueV2.json``; every game is final."""
+
+    def payloads(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield ``(resource, game id, payload)`` of every listed game, game by game."""
+        for game_id in self.game_ids:
+            for resource in self.resources:
+                payload = self.payload(resource, game_id)
+                if payload is not None:
+                    yield resource, game_id, payload
+
+
+def chosen_games(
+    season: str, of_season: Sequence[str], games: Collection[str] | None
+) -> dict[str, None]:
+    """The ids of ``of_season`` that are wanted, all of them if ``games`` is None.
+
+    Raises:
+        ValueError: If a wanted id is not one of the season.
+    """
+    if games is not None and (unknown := sorted(set(games) - set(of_season))):
+        raise ValueError(f"not in season {season}: {', '.join(unknown)}")
+    return dict.fromkeys(game for game in of_season if games is None or game in games)
+
+
+def schedule_of(season: str, game_dates: list[dict[str, Any]]) -> bytes:
+    """A schedule payload around its games by date."""
+    return orjson.dumps(
+        {
+            "meta": _meta(f"league/00/{season}/scheduleleaguev2", "1970-01-01T00:00:00.0000Z"),
+            "leagueSchedule": {
+                "seasonYear": season,
+                "leagueId": "00",
+                "gameDates": game_dates,
+                "weeks": [],
+                "broadcasterList": [],
+            },
+        }
+    )
 
 
 def _meta(path: str, time: str) -> dict[str, Any]:
@@ -67,8 +131,8 @@ def _sparse_form(action: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in action.items() if value is not None}
 
 
-class ReplaySeason:
-    """One season's payloads, built when they are asked for.
+class ReplaySeason(Season):
+    """A season of the league's live-data files, built when they are asked for.
 
     Args:
         season: For example ``2021-22``.
@@ -80,6 +144,8 @@ class ReplaySeason:
         FileNotFoundError: If the data are not there.
         ValueError: If a game id is not one of the season.
     """
+
+    resources = ("playbyplay", "boxscore")
 
     def __init__(
         self,
@@ -98,19 +164,27 @@ class ReplaySeason:
             of_season = {
                 row["game_id"]: row for row in csv.DictReader(lines) if row["season"] == season
             }
-        if games is not None and (unknown := sorted(set(games) - set(of_season))):
-            raise ValueError(f"not in season {season}: {', '.join(unknown)}")
         self._games = {
-            game_id: row
-            for game_id, row in sorted(of_season.items())
-            if (games is None or game_id in games)
-            and (include_play_in or game_id[2] != _PLAY_IN or (games and game_id in games))
+            game_id: of_season[game_id]
+            for game_id in chosen_games(season, sorted(of_season), games)
+            if include_play_in or game_id[2] != _PLAY_IN or games is not None
         }
 
     @property
     def game_ids(self) -> list[str]:
         """The ids of the games that the schedule lists, in ascending order."""
         return list(self._games)
+
+    def payload(self, resource: str, game_id: str) -> bytes | None:
+        """A payload of live data, or of the newer stats service where it was recorded."""
+        if game_id not in self._games:
+            return None
+        if resource == "playbyplay":
+            return self.play_by_play(game_id)
+        if resource == "boxscore":
+            return self.box_score(game_id)
+        recorded = self._directory / "wire" / "stats" / f"stats_{resource}_{game_id}.json.gz"
+        return gzip.decompress(recorded.read_bytes()) if recorded.is_file() else None
 
     @functools.cached_property
     def _box_scores(self) -> dict[str, bytes]:
@@ -178,30 +252,7 @@ class ReplaySeason:
             {"gameDate": f"{date[5:7]}/{date[8:10]}/{date[:4]} 00:00:00", "games": games}
             for date, games in sorted(by_date.items())
         ]
-        return orjson.dumps(
-            {
-                "meta": _meta(
-                    f"league/00/{self.season}/scheduleleaguev2", "1970-01-01T00:00:00.0000Z"
-                ),
-                "leagueSchedule": {
-                    "seasonYear": self.season,
-                    "leagueId": "00",
-                    "gameDates": game_dates,
-                    "weeks": [],
-                    "broadcasterList": [],
-                },
-            }
-        )
-
-    def payloads(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield ``(resource, game id, payload)`` of every listed game, game by game."""
-        for game_id in self._games:
-            play_by_play = self.play_by_play(game_id)
-            if play_by_play is not None:
-                yield "playbyplay", game_id, play_by_play
-            box_score = self.box_score(game_id)
-            if box_score is not None:
-                yield "boxscore", game_id, box_score
+        return schedule_of(self.season, game_dates)
 
 
 def _scheduled_game(game: dict[str, str]) -> dict[str, Any]:
@@ -209,7 +260,7 @@ def _scheduled_game(game: dict[str, str]) -> dict[str, Any]:
         "gameId": game["game_id"],
         "gameCode": f"{game['game_date_et'].replace('-', '')}/"
         f"{game['away_tricode']}{game['home_tricode']}",
-        "gameStatus": _FINAL,
+        "gameStatus": FINAL,
         "gameStatusText": "Final",
         "gameDateEst": f"{game['game_date_et']}T00:00:00Z",
         "arenaName": game["arena_name"],
