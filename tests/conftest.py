@@ -98,6 +98,18 @@ def make_database(embedded_settings: Settings) -> Iterator[Callable[[], Settings
             connection.execute(f"drop database if exists {name} with (force)")
 
 
+@pytest.fixture(scope="session")
+def make_migrated(make_database: Callable[[], Settings]) -> Callable[[], Settings]:
+    """A function that makes a migrated database and gives settings that name it."""
+
+    def make() -> Settings:
+        settings = make_database()
+        migrate(settings)
+        return settings
+
+    return make
+
+
 @pytest.fixture
 def empty_database(make_database: Callable[[], Settings]) -> Settings:
     """Settings that name a database of this test's own, without any migration."""

@@ -127,23 +127,20 @@ class Random(Rule):
         seed: Another seed, other faults.
         rate: Share of answers that have a fault (0-1).
         faults: One of these, all alike likely.
-        at_most: No path has more faults than this; below the client's attempts all faults pass.
+        first: Only the first so many requests of a path; below the client's attempts, what may
+            pass does pass within a run, and after one run more there are no faults left.
         pattern: Regular expression, searched in the path.
     """
 
     seed: int
     rate: float
     faults: Sequence[Fault]
-    at_most: int
+    first: int
     pattern: str
 
     def fault(self, path: str, number: int, total: int) -> Fault | None:
-        if re.search(self.pattern, path) is None:
+        if number >= self.first or re.search(self.pattern, path) is None:
             return None
-        before = sum(self._drawn(path, earlier) is not None for earlier in range(number))
-        return self._drawn(path, number) if before < self.at_most else None
-
-    def _drawn(self, path: str, number: int) -> Fault | None:
         chance = random.Random(f"{self.seed} {path} {number}")
         return chance.choice(self.faults) if chance.random() < self.rate else None
 
@@ -179,11 +176,11 @@ class FaultPlan:
         *,
         rate: float,
         faults: Sequence[Fault] = (*PASSING, *DAMAGING),
-        at_most: int = 3,
+        first: int = 4,
         pattern: str = "",
     ) -> FaultPlan:
         """Faults by chance; see :class:`Random`."""
-        return cls(Random(seed, rate, faults, at_most, pattern))
+        return cls(Random(seed, rate, faults, first, pattern))
 
     @classmethod
     def blocked(cls, after: int, pattern: str = "") -> FaultPlan:

@@ -15,6 +15,7 @@ import hashlib
 import re
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -32,6 +33,8 @@ from tests.replay.faults import Fault, FaultPlan, Kind
 from tests.replay.legacy import LEGACY_SEASONS, LegacySeason, unknown_play_by_play
 from tests.replay.log import LoggedRequest, RequestLog
 from tests.replay.seasons import CDN_SEASONS, ReplaySeason, Season
+
+UNHURRIED_PER_SECOND = 100_000.0
 
 ALL_SEASONS = (*LEGACY_SEASONS, *CDN_SEASONS)
 SCHEDULE_PATH = "/static/json/staticData/scheduleLeagueV2.json"
@@ -392,6 +395,11 @@ class _Server(ThreadingHTTPServer):
         with self._lock:
             self._asked.clear()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about a client that was killed; anything else is printed as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
     def find(self, path: str) -> Content | None:
         target = self.target(path)
         return None if target is None else self.library.find(target)
@@ -459,10 +467,27 @@ class ReplayServer:
         self.stats_base_url = self._stats.address
 
     def settings(self, settings: Settings) -> Settings:
-        """Settings that point at this server."""
+        """Settings that point at this server, which needs no polite rate of requests."""
+        rates = {
+            field.name: UNHURRIED_PER_SECOND
+            for field in dataclasses.fields(settings)
+            if field.name.endswith("_requests_per_second")
+        }
         return dataclasses.replace(
-            settings, nba_cdn_base_url=self.base_url, nba_stats_base_url=self.stats_base_url
+            settings,
+            nba_cdn_base_url=self.base_url,
+            nba_stats_base_url=self.stats_base_url,
+            **rates,
         )
+
+    def environment(self) -> dict[str, str]:
+        """The same for a process of its own."""
+        return {
+            "NBA_CDN_BASE_URL": self.base_url,
+            "NBA_STATS_BASE_URL": self.stats_base_url,
+            "NBA_CDN_REQUESTS_PER_SECOND": str(UNHURRIED_PER_SECOND),
+            "NBA_STATS_REQUESTS_PER_SECOND": str(UNHURRIED_PER_SECOND),
+        }
 
     @property
     def game_ids(self) -> list[str]:

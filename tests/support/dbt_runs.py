@@ -11,7 +11,10 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from clutch import dbt_environment
 from ingestion.settings import PROJECT_ROOT, Settings
 
-__all__ = ["PROJECT_ROOT", "build", "failures", "invoke_dbt"]
+__all__ = ["PROJECT_ROOT", "WITHOUT_TESTS", "build", "failures", "invoke_dbt"]
+
+WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+"""For :func:`build`: the tables alone, in half the time."""
 
 
 def invoke_dbt(settings: Settings, arguments: Sequence[str], target: Path) -> dbtRunnerResult:
