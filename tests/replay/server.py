@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -468,7 +468,7 @@ class ReplayServer:
 
     def settings(self, settings: Settings) -> Settings:
         """Settings that point at this server, which needs no polite rate of requests."""
-        rates = {
+        rates: dict[str, Any] = {
             field.name: UNHURRIED_PER_SECOND
             for field in dataclasses.fields(settings)
             if field.name.endswith("_requests_per_second")
