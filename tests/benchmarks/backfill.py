@@ -89,17 +89,21 @@ def _season(
     games: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    ways: dict[str, Callable[[], None]] = {
-        "ingest": lambda: _ingest_season(workplace, environment, games),
-        "bare loop": lambda: _download(environment["NBA_CDN_BASE_URL"], games),
+    ways: dict[str, Callable[[Settings], None]] = {
+        "ingest": lambda settings: _ingest_season(environment, settings),
+        "bare loop": lambda _: _download(environment["NBA_CDN_BASE_URL"], games),
     }
     rates: dict[str, list[float]] = {way: [] for way in ways}
     for repetition in range(REPETITIONS):
         for way in ways if repetition % 2 == 0 else reversed(ways):
             progress(f"repetition {repetition + 1} of {REPETITIONS}: {way}")
+            settings = workplace.make_database("backfill")
+            workplace.settle(settings)
             started = time.perf_counter()
-            ways[way]()
+            ways[way](settings)
             rates[way].append(len(games) / (time.perf_counter() - started))
+            if way == "ingest":
+                _assert_loaded(workplace, settings, games)
     return {
         "games": len(games),
         **{f"games per second, {way}": Spread.of(values) for way, values in rates.items()},
@@ -107,9 +111,8 @@ def _season(
     }
 
 
-def _ingest_season(workplace: Workplace, environment: dict[str, str], games: Sequence[str]) -> None:
-    """``clutch ingest nba --season`` into an empty database, start-up and migration included."""
-    settings = workplace.make_database("backfill")
+def _ingest_season(environment: dict[str, str], settings: Settings) -> None:
+    """``clutch ingest nba --season`` into an empty database, start-up included."""
     done = subprocess.run(
         [sys.executable, str(PROJECT_ROOT / "clutch.py"), "ingest", "nba", "--season", SEASON],
         cwd=PROJECT_ROOT,
@@ -124,6 +127,9 @@ def _ingest_season(workplace: Workplace, environment: dict[str, str], games: Seq
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _assert_loaded(workplace: Workplace, settings: Settings, games: Sequence[str]) -> None:
     with workplace.administrator(settings) as connection:
         for resource in RESOURCES:
             found = connection.execute(f"select count(*) from raw_nba.{resource}".encode())

@@ -74,7 +74,6 @@ def ingest_until_done(ingest: Ingest, settings: Settings, server: ReplayServer) 
     for _ in range(MOST_RUNS):
         is_done = is_done_after(ingest, settings, server)
         requests += server.log.total
-        server.log.clear()
         if is_done:
             return requests
     pytest.fail(f"not done after {MOST_RUNS} runs")
@@ -82,6 +81,7 @@ def ingest_until_done(ingest: Ingest, settings: Settings, server: ReplayServer) 
 
 def is_done_after(ingest: Ingest, settings: Settings, server: ReplayServer) -> bool:
     """Run once, and hold the client to its policy."""
+    server.log.clear()
     try:
         exit_code = ingest(settings).exit_code
         outcome = f"exit code {exit_code}"
@@ -144,9 +144,9 @@ def test_a_host_that_turns_away_and_comes_back(
 ) -> None:
     settings = server.settings(database)
     server.set_plan(FaultPlan(From(31, fault)))
-    for _ in range(2):
-        assert not is_done_after(ingest_season, settings, server)
-        server.log.clear()
+    assert not is_done_after(ingest_season, settings, server)
+    # turned away a second time: it may not even get the schedule
+    is_done_after(ingest_season, settings, server)
     server.set_plan(FaultPlan())
     assert is_done_after(ingest_season, settings, server)
     build(settings, tmp_path, *WITHOUT_TESTS)
