@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from ingestion.nba.league import CONCURRENT_CDN_REQUESTS
 
 from ingestion import nba
-from ingestion.nba.cdn import CONCURRENT_REQUESTS
 from ingestion.settings import Settings
 from tests.benchmarks.measuring import Spread, ratio
 from tests.benchmarks.workplace import Workplace
@@ -152,7 +152,7 @@ def _download(base_url: str, games: Sequence[str]) -> None:
         for game in games
         for resource in RESOURCES
     ]
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as executor:
+    with ThreadPoolExecutor(CONCURRENT_CDN_REQUESTS) as executor:
         assert all(executor.map(get, paths))
 
 
