@@ -162,6 +162,8 @@ class HttpClient:
             UnavailableError: If there was no answer after the last attempt.
             CircuitOpenError: If the host is not asked any more.
         """
+        if self._open_because is not None:
+            raise CircuitOpenError(self._open_because)
         try:
             answer = self._get_patiently(path, known or NO_VALIDATORS)
         except UnavailableError as error:

@@ -137,8 +137,7 @@ class League:
                 in_vain.append(replace(last[kind], is_superseded=True))
                 last[kind] = arrival
 
-        has_cdn = _first_year(game_id) >= FIRST_CDN_YEAR
-        if has_cdn and (self.cdn.open_because is None or is_final is False):
+        if _first_year(game_id) >= FIRST_CDN_YEAR:
             # the box score first: when it says that the game is over, the play-by-play read after
             # it is whole
             ask(self.cdn, "boxscore")
@@ -173,7 +172,7 @@ class League:
         # one file of a game may be lacking for good, but not every file of every game
         must_exist = bool(is_final) or client is self.stats
         arrival = self._ask(client, resource, game_id, path, validators, must_exist=must_exist)
-        if client is self.stats and arrival.body is not None and _is_empty(arrival.body):
+        if client is self.stats and _is_empty(arrival):
             failure = PayloadError("not_found", f"{arrival.origin} has no row for this game")
             arrival = replace(arrival, body=None, failure=failure)
         return replace(arrival, is_expected=is_final is not False)
@@ -231,28 +230,27 @@ def _is_before_the_end(box_score: Arrival, known: Reads) -> bool:
     """Whether a box score, as it arrived or unchanged as it is known, is of a game not yet over."""
     if box_score.is_unchanged:
         status: Any = known[box_score.resource, box_score.key].game_status
-    elif box_score.body is None:
-        return False
     else:
-        try:
-            body = box_score.body
-            body = zlib.decompress(body, 31) if box_score.is_gzip else body
-            status = orjson.loads(body)["game"]["gameStatus"]
-        except (zlib.error, orjson.JSONDecodeError, LookupError, TypeError):
-            return False  # damage is named where payloads are checked
+        game = _content(box_score).get("game")
+        status = game.get("gameStatus") if isinstance(game, dict) else None
     return status in (NOT_STARTED, LIVE)
 
 
-def _is_empty(body: bytes) -> bool:
-    """Whether an answer of the stats service is a form without rows: it does not have the game."""
+def _content(arrival: Arrival) -> dict[str, Any]:
+    """The JSON object that arrived, empty when it is none; damage is named where it is checked."""
+    if arrival.body is None:
+        return {}
     try:
-        content: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    if not isinstance(content, dict):
-        return False
-    if not content:
-        return True
+        is_gzip = arrival.is_gzip
+        content = orjson.loads(zlib.decompress(arrival.body, 31) if is_gzip else arrival.body)
+    except (zlib.error, orjson.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_empty(arrival: Arrival) -> bool:
+    """Whether an answer of the stats service is a form without rows: it does not have the game."""
+    content = _content(arrival)
     game = content.get("game")
     if isinstance(game, dict):
         return not game.get("actions")
@@ -260,7 +258,9 @@ def _is_empty(body: bytes) -> bool:
     if isinstance(tables, list):
         return not any(isinstance(table, dict) and table.get("rowSet") for table in tables)
     box_score = content.get("boxScoreTraditional")
-    return isinstance(box_score, dict) and not box_score.get("homeTeam")
+    if isinstance(box_score, dict):
+        return not box_score.get("homeTeam")
+    return arrival.body is not None and arrival.body.strip() == b"{}"
 
 
 def _first_year(game_id: str) -> int:

@@ -17,6 +17,7 @@ from ingestion.nba.rereads import BOX_SCORES, PLAY_BY_PLAYS, Read, Reads, of_the
 from ingestion.nba.schedule import FINAL, NOT_STARTED
 from ingestion.nba.source import Arrival, Source
 
+_FORBIDDEN = 403
 _LONGEST_KEY = 200  # a malformed id is whatever a file is called
 
 
@@ -142,6 +143,14 @@ class Preparer:
         good: dict[Resource, list[tuple[Payload, Arrival]]] = {}
         bad: list[tuple[Arrival, PayloadError]] = []
         status: int | None = None
+        # While the first host could not say, or may have turned us away, what the second says is no
+        # answer: the next run asks both again.
+        open_kinds = {
+            of_the_same_kind(arrival.resource)
+            for arrival in arrivals
+            if arrival.http_status == _FORBIDDEN
+            or (arrival.failure is not None and arrival.failure.reason == "unavailable")
+        }
         for arrival in arrivals:
             if arrival.is_unchanged:
                 known = self._known[arrival.resource, key]
@@ -170,6 +179,12 @@ class Preparer:
             chunk.set_aside(arrival, damage)
         for copies in good.values():
             self._compare(chunk, copies)
+        if open_kinds:
+            chunk.reads = [
+                read
+                for read in chunk.reads
+                if read.key != key or of_the_same_kind(read.resource) not in open_kinds
+            ]
         # what arrived damaged or was not found is noted already, with its own reason
         asked_for = {arrival.resource for arrival in arrivals if not arrival.is_superseded}
         first_origin = arrivals[0].origin

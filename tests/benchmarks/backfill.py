@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from ingestion.nba.league import CONCURRENT_CDN_REQUESTS
 
 from ingestion import nba
+from ingestion.nba.league import CONCURRENT_CDN_REQUESTS
 from ingestion.settings import Settings
 from tests.benchmarks.measuring import Spread, ratio
 from tests.benchmarks.workplace import Workplace

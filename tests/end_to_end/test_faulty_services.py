@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from ingestion.nba.league import CONCURRENT_CDN_REQUESTS
 
 from ingestion import nba
 from ingestion.errors import ClutchError
 from ingestion.nba import http as client_policy
+from ingestion.nba.league import CONCURRENT_CDN_REQUESTS
 from ingestion.settings import Settings
 from tests.replay import Fault, FaultPlan, Kind, ReplaySeason, ReplayServer, edits
 from tests.replay.faults import DAMAGING, PASSING, From, Listed, names
