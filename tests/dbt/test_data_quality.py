@@ -204,7 +204,7 @@ def test_restatements_of_incremental_runs_equal_a_full_refresh(
 
 NAMED_GAMES = ("0022000416", "0022100042", "0022200745")
 NOT_FINAL = "0022301104"
-DIFFERING = {"0022100107": 2, "0022200225": 2, "0022200510": 6, "0022200596": 2}
+DIFFERING = {"0022300469": 8, "0022100107": 2, "0022200225": 2, "0022200510": 6, "0022200596": 2}
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,7 @@ def test_only_games_with_a_real_reason_are_suspect(real_games: Settings) -> None
     assert sorted(rows) == [
         # 74 seconds of playing time without an action, with a shot clock of 24
         ("0022200061", "missing_plays"),
-        # scored again hours later from the third quarter on: its clock runs for seven hours
+        # its times jump by 3.5 h in the third quarter and run on: seven hours in all
         ("0022200133", "wall_clock_too_long"),
         # its box score was saved before the game began
         (NOT_FINAL, "score_mismatch"),

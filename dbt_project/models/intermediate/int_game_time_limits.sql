@@ -67,7 +67,7 @@ select
     limits.latest_at
 from limits
 inner join shares on limits.game_id = shares.game_id
--- where many rows are that far off, the game was scored again later or resumed: nothing tells better
+-- where many rows are that far off (scored again later, or resumed) nothing tells better
 where
     shares.implausible_share > 0
     and shares.implausible_share <= {{ var('wall_clock_max_implausible_share') }}
