@@ -7,10 +7,46 @@ from typing import Any
 
 from ingestion.database import migrate
 from ingestion.database.connection import check, connect
-from ingestion.database.roles import INGEST
+from ingestion.database.roles import BI, INGEST
+from ingestion.errors import ClutchError
+from ingestion.nba.raw_tables import RESOURCES, SCHEMA, key_column
 from ingestion.settings import Settings
 
-_RAW_TABLES = ("raw_nba.schedule", "raw_nba.playbyplay", "raw_nba.boxscore")
+_MARTS = ("game_schedule", "games", "game_quality", "restatements")
+_GAMES = """
+    with listed as (
+        select
+            season,
+            count(*) as listed,
+            count(*) filter (where state = 'missing') as missing,
+            count(*) filter (where state = 'postponed') as postponed
+        from analytics.game_schedule
+        group by season
+    ),
+
+    loaded as (
+        select
+            games.season,
+            count(*) as loaded,
+            count(*) filter (where not games.is_final) as in_play,
+            count(*) filter (where quality.is_suspect) as suspect,
+            count(*) filter (where exists (
+                select from analytics.restatements as restated
+                where restated.game_id = games.game_id
+            )) as restated
+        from analytics.games
+        left join analytics.game_quality as quality on games.game_id = quality.game_id
+        group by games.season
+    )
+
+    select
+        coalesce(listed.season, loaded.season) as season,
+        listed.listed, loaded.loaded, listed.missing, listed.postponed,
+        loaded.in_play, loaded.restated, loaded.suspect
+    from listed
+    full join loaded on listed.season = loaded.season
+    order by season desc
+"""
 
 
 @dataclass(frozen=True)
@@ -19,13 +55,18 @@ class Status:
 
     Attributes:
         migration: Newest migration applied, None before the first.
-        raw: One row per raw table: name, games (or seasons), versions, newest fetch (UTC).
+        raw: One row per raw table: name, games (or seasons), versions, newest fetch and last read
+            (UTC).
+        games: One row per season, as of the last dbt build: games listed, loaded, missing,
+            postponed, in play, restated by the league, suspect; None before the first build.
         runs: The newest runs: command, status, started and finished (UTC), counts.
-        quarantine: Open quarantine entries: source, resource, reason, entries, newest sight (UTC).
+        quarantine: Open quarantine entries: source, resource, reason, entries, games (or other
+            records), newest sight (UTC).
     """
 
     migration: str | None
     raw: list[tuple[Any, ...]]
+    games: list[tuple[Any, ...]] | None
     runs: list[tuple[Any, ...]]
     quarantine: list[tuple[Any, ...]]
 
@@ -34,13 +75,21 @@ class Status:
         return [
             (
                 f"Raw payloads (migration {self.migration})",
-                ["table", "keys", "versions", "newest"],
+                ["table", "keys", "versions", "newest", "last read"],
                 self.raw,
+            ),
+            (
+                "Games, as of the last dbt build",
+                [
+                    *("season", "listed", "loaded", "missing", "postponed"),
+                    *("in play", "restated", "suspect"),
+                ],
+                self.games or [],
             ),
             ("Last runs", ["command", "status", "started", "finished", "counts"], self.runs),
             (
                 "Open quarantine",
-                ["source", "resource", "reason", "entries", "last seen"],
+                ["source", "resource", "reason", "entries", "records", "last seen"],
                 self.quarantine,
             ),
         ]
@@ -58,24 +107,34 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
         runs: How many of the newest runs to give.
 
     Raises:
-        ClutchError: If the server cannot be reached.
+        ClutchError: If the server cannot be reached or the database lacks a migration.
     """
     check(settings)
     migration = migrate.current(settings)
     if migration is None:
-        return Status(None, [], [], [])
+        return Status(None, [], None, [], [])
+    newest = list(migrate.revisions())[-1]
+    if migration != newest:
+        raise ClutchError(
+            f"the database is at migration {migration}, this version of Clutch needs {newest}. "
+            "Fix: clutch db migrate."
+        )
     with connect(settings, INGEST) as connection:
         raw = []
-        for table in _RAW_TABLES:
-            (exists,) = connection.execute(
-                "select to_regclass(%s) is not null", [table]
-            ).fetchone() or (False,)
-            if exists:
-                key = "season" if table.endswith("schedule") else "game_id"
-                row = connection.execute(
-                    f"select count(distinct {key}), count(*), max(fetched_at) from {table}"
-                ).fetchone()
-                raw.append((table, *(row or ())))
+        for resource in RESOURCES:
+            row = connection.execute(
+                f"""
+                select
+                    count(distinct {key_column(resource)}), count(*), max(fetched_at),
+                    (
+                        select max(read_at) from operations.nba_reads
+                        where resource = %s
+                    )
+                from {SCHEMA}.{resource}
+                """,
+                [resource],
+            ).fetchone()
+            raw.append((f"{SCHEMA}.{resource}", *(row or ())))
         last_runs = connection.execute(
             """
             select command, status, started_at, finished_at, counts
@@ -85,9 +144,21 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
         ).fetchall()
         quarantine = connection.execute(
             """
-            select source, resource, reason, count(*), max(last_seen_at)
+            select
+                source, resource, reason, count(*), count(distinct record_key), max(last_seen_at)
             from operations.quarantine where resolved_at is null
             group by source, resource, reason order by source, resource, reason
             """
         ).fetchall()
-    return Status(migration, raw, last_runs, quarantine)
+    return Status(migration, raw, _read_games(settings), last_runs, quarantine)
+
+
+def _read_games(settings: Settings) -> list[tuple[Any, ...]] | None:
+    with connect(settings, BI) as connection:
+        built = connection.execute(
+            "select count(*) from pg_tables where schemaname = 'analytics' and tablename = any(%s)",
+            [list(_MARTS)],
+        ).fetchone()
+        if built != (len(_MARTS),):
+            return None
+        return connection.execute(_GAMES).fetchall()

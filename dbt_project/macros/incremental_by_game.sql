@@ -21,14 +21,19 @@ The configuration of such a model.
 
 grain: columns of a unique index that begins with game_id; none for a mart, whose contract has the primary key.
 versions: name of the table with one row per game (game_id, game_version) that the model reads.
+unpacks_json: whether the model joins what it has just read out of payloads. The planner takes that for a handful of
+rows and compares every one with every other: seen to go on for minutes on a season that takes seconds.
 -#}
-{% macro incremental_by_game(grain=none, versions='stg_nba__game_versions') -%}
+{% macro incremental_by_game(grain=none, versions='stg_nba__game_versions', unpacks_json=false) -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='sync_all_columns' if grain else 'append_new_columns',
         indexes=[{'columns': grain, 'unique': true}] if grain else [{'columns': ['game_id']}],
-        pre_hook="{{ forget_changed_games(ref('" ~ versions ~ "')) }}",
+        pre_hook=[
+            "{{ forget_changed_games(ref('" ~ versions ~ "')) }}",
+            "{{ prefer_hash_joins(" ~ unpacks_json ~ ") }}",
+        ],
         post_hook="{{ record_built_games(ref('" ~ versions ~ "')) }}"
     ) }}
 {%- endmacro %}
@@ -84,6 +89,11 @@ games and reads whole tables for the twelve that are new.
     {%- else -%}
     delete from {{ build_ledger() }} where model_name = '{{ this.identifier }}'
     {%- endif -%}
+{%- endmacro %}
+
+{#- Until the end of the transaction. A whole season has nothing that a loop over an index would find sooner. -#}
+{% macro prefer_hash_joins(unpacks_json) -%}
+    {% if unpacks_json or not is_incremental() %}set local enable_nestloop = off{% endif %}
 {%- endmacro %}
 
 {% macro record_built_games(versions) -%}

@@ -8,13 +8,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ingestion import nba
+from ingestion.database.connection import connect
+from ingestion.database.roles import INGEST
 from ingestion.sandbox.nba import League, NbaSandbox
 from ingestion.settings import Settings
-from tests.support.dbt_runs import PROJECT_ROOT
+from tests.support.dbt_runs import PROJECT_ROOT, build
 from tests.support.states import temporary_state
 
 
@@ -105,6 +109,36 @@ def test_ingest_from_a_host_then_status(database: Settings, league: League) -> N
     found = json.loads(status.stdout)
     assert [row[0] for row in found["runs"]] == [f"ingest nba --games {' '.join(games)}"]
     assert clutch("status", settings=database).returncode == 0
+
+
+def test_status_tells_of_missing_games_and_of_quarantine(
+    database: Settings, league: League, tmp_path: Path
+) -> None:
+    before = json.loads(clutch("status", "--json", settings=database).stdout)
+    assert before["games"] is None
+    late = league.game_ids[-1]
+    with NbaSandbox(league) as sandbox:
+        host = {"NBA_CDN_BASE_URL": sandbox.base_url, "NBA_STATS_BASE_URL": sandbox.base_url}
+        nba.ingest(
+            replace(database, nba_cdn_base_url=sandbox.base_url),
+            seasons=[league.settings.season],
+            show_progress=False,
+        )
+        absent = clutch("ingest", "nba", "--games", "0022999999", settings=database, **host)
+    assert absent.returncode == 3
+    with connect(database, INGEST) as connection:
+        connection.execute("delete from raw_nba.playbyplay where game_id = %s", [late])
+        connection.execute("delete from raw_nba.boxscore where game_id = %s", [late])
+    build(database, tmp_path, "--exclude-resource-types", "test", "unit_test")
+    found = json.loads(clutch("status", "--json", settings=database).stdout)
+    count = len(league.game_ids)
+    assert found["games"] == [[league.settings.season, count, count - 1, 1, 0, 0, 0, 0]]
+    assert [entry[:5] for entry in found["quarantine"]] == [
+        ["nba", "boxscore", "not_found", 1, 1],
+        ["nba", "playbyplay", "not_found", 1, 1],
+    ]
+    shown = clutch("status", settings=database).stdout
+    assert "Games, as of the last dbt build" in shown
 
 
 def test_a_bad_file_is_quarantined_and_the_rest_goes_on(

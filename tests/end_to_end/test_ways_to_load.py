@@ -48,11 +48,16 @@ def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
 def test_loading_everything_twice_changes_no_row(
     undisturbed: Settings, season_directory: Path, tmp_path: Path
 ) -> None:
-    before = table_hashes(undisturbed, with_times=True)
+    def hashes() -> dict[str, tuple[int, str]]:
+        found = table_hashes(undisturbed, with_times=True)
+        del found["staging.stg_nba__last_reads"]  # that the files were read again is its subject
+        return found
+
+    before = hashes()
     report = load(undisturbed, season_directory)
     assert (report.versions_added, report.unchanged) == (0, report.games * 2)
     build(undisturbed, tmp_path)
-    assert table_hashes(undisturbed, with_times=True) == before
+    assert hashes() == before
 
 
 @pytest.mark.parametrize("first", ["odd games first", "later games first"])

@@ -49,8 +49,9 @@ actors as (
     select
         game_id,
         player_id,
-        sum(case when is_field_goal_attempt and is_made then 1 else 0 end) as fgm,
-        sum(case when is_field_goal_attempt then 1 else 0 end) as fga,
+        -- by type, not by the feed's flag: a heave is the team's attempt and not the shooter's
+        sum(case when action_type in ('2pt', '3pt') and is_made then 1 else 0 end) as fgm,
+        sum(case when action_type in ('2pt', '3pt') then 1 else 0 end) as fga,
         sum(case when action_type = '3pt' and is_made then 1 else 0 end) as fg3m,
         sum(case when action_type = '3pt' then 1 else 0 end) as fg3a,
         sum(case when action_type = 'freethrow' and is_made then 1 else 0 end) as ftm,

@@ -1,7 +1,7 @@
 -- Grain: one row per play-by-play action of a game whose play-by-play is the older form of the stats service.
 -- A table sent as names of columns and rows of values; the order is that of the rows, never EVENTNUM. One row may
 -- be two actions: a shot and its block, a turnover and its steal, a player who goes out and one who comes in.
-{{ incremental_by_game(['game_id', 'order_number']) }}
+{{ incremental_by_game(['game_id', 'order_number'], unpacks_json=true) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

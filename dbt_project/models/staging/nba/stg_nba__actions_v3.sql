@@ -1,7 +1,7 @@
 -- Grain: one row per play-by-play action of a game whose play-by-play is the newer form of the stats service.
 -- The order is that of the array. A substitution is one row there and two actions here. Passers and players who
 -- come in stand only in the sentence, by name.
-{{ incremental_by_game(['game_id', 'order_number']) }}
+{{ incremental_by_game(['game_id', 'order_number'], unpacks_json=true) }}
 
 with changed_games as (
     {{ changed_games(ref('stg_nba__game_versions')) }}

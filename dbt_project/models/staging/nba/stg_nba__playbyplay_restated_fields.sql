@@ -83,7 +83,7 @@ select
     changed.new_value,
     described.previous_seen_at,
     described.seen_at,
-    {{ utc_timestamp(json_text('described.action', 'edited')) }} as edited_at,
+    {{ safe_utc_timestamp(json_text('described.action', 'edited')) }} as edited_at,
     {{ json_text('described.action', 'period') }}::integer as period,
     {{ duration_seconds(json_text('described.action', 'clock')) }} as seconds_remaining,
     nullif({{ json_text('described.action', 'personId') }}, '0') as player_id,
