@@ -14,7 +14,7 @@ import pytest
 from ingestion.nba.fields import MAX_PERIOD
 from ingestion.nba.payloads import Payload, PayloadError, Resource, read_payload
 from tests.ingestion.nba.wire import COLUMNS_V2, FIRST, box_score, play_by_play, play_by_play_v2
-from tests.replay import SHARED_SEASONS, ReplaySeason
+from tests.replay import CDN_SEASONS, ReplaySeason
 
 Row = dict[str, Any]
 
@@ -299,7 +299,7 @@ def test_what_sql_can_read_or_repair_passes(
 
 @pytest.mark.realdata
 @pytest.mark.slow
-@pytest.mark.parametrize("season", SHARED_SEASONS)
+@pytest.mark.parametrize("season", CDN_SEASONS)
 def test_no_real_game_of_the_live_data_raises_an_alarm(season: str) -> None:
     payloads = [
         read_payload(resource, game_id, body, is_gzip=False).resource
