@@ -20,7 +20,7 @@ from tests.support.tables import table_hashes
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
 SEASON = "2021-22"
-GAMES = 40
+GAMES = 30
 EDITED_GAMES = 6
 # of one path: below the client's attempts, so that what may pass does pass within a run
 FAULTY_REQUESTS = 4
