@@ -1,10 +1,10 @@
 """kill -9 at 25 moments of a season's backfill, each followed by a plain rerun.
 
 A season of 24 games in chunks of 6, so that kills fall before, within, between and after loads;
-every round has a fresh database and folder for dlt's files. Raw tables are compared with those of an
-undisturbed run in every round; the marts in every round that was killed after something was loaded,
-and in every fifth of the others, whose rerun begins with nothing as the undisturbed one did. With
-CLUTCH_TEST_EVERY_ROUND set they are built and compared in all (five minutes instead of three).
+every round has a fresh database. Raw tables are compared with those of an undisturbed run in every
+round; the marts in every round that was killed after something was loaded, and in every fifth of
+the others, whose rerun begins with nothing as the undisturbed one did. With CLUTCH_TEST_EVERY_ROUND
+set they are built and compared in all (five minutes instead of three).
 """
 
 from __future__ import annotations
