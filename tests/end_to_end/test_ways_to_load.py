@@ -42,6 +42,17 @@ def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
         "staging.stg_nba__fixture_versions",
         "staging.stg_nba__scheduled_games",
         "analytics.game_schedule",
+        # the simulated scorer makes no mistake, and nothing was changed after the end
+        "intermediate.int_game_time_limits",
+        "intermediate.int_action_time_inversions",
+        "intermediate.int_action_times_repaired",
+        "intermediate.int_players_on_both_teams",
+        "intermediate.int_clutch_floor_violations",
+        "staging.stg_nba__revised_games",
+        "staging.stg_nba__playbyplay_revisions",
+        "staging.stg_nba__playbyplay_restated_fields",
+        "staging.stg_nba__boxscore_restated_fields",
+        "analytics.restatements",
     }
 
 
