@@ -24,7 +24,11 @@ actions as (
         games.home_team_id,
         games.utc_date,
         games.data_source,
-        least(floor(actions.shot_distance_feet)::integer, 35) as distance_feet
+        -- least() passes over a null: a shot without a distance would be one from 35 feet
+        case
+            when actions.shot_distance_feet is not null
+                then least(floor(actions.shot_distance_feet)::integer, 35)
+        end as distance_feet
     from {{ ref('int_clutch_actions') }} as actions
     inner join games on actions.game_id = games.game_id
 ),
