@@ -554,21 +554,26 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
-    "pytest": ["pytest"],
+    # tests of one file share what is costly to make; in the order of names long files come first
+    "pytest": [
+        *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
+    ],
 }
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def test(pytest_arguments: tuple[str, ...]) -> None:
-    """Run every check: ruff, mypy, sqlfluff and pytest. Arguments go to pytest alone."""
+    """Run every check: ruff, mypy, sqlfluff and pytest, one process of tests per core (at most 4).
+
+    With arguments pytest runs alone, in one process, with them.
+    """
+    checks = {"pytest": ["pytest", *pytest_arguments]} if pytest_arguments else CHECKS
     failed = []
-    for name, command in CHECKS.items():
-        extra = list(pytest_arguments) if name == "pytest" else []
-        if pytest_arguments and name != "pytest":
-            continue
+    for name, command in checks.items():
         click.secho(f"== {name}", bold=True, err=True)
-        done = subprocess.run([sys.executable, "-m", *command, *extra], cwd=ROOT, check=False)
+        done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False)
         if done.returncode != 0:
             failed.append(name)
     if failed:

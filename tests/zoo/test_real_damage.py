@@ -100,10 +100,13 @@ def real(
     return Real(settings, report, folder)
 
 
-def test_only_the_missing_box_score_is_in_quarantine(real: Real) -> None:
-    assert [(item.record_key, item.reason) for item in real.report.quarantined] == [
-        (WITHOUT_BOX_SCORE, "missing_box_score")
-    ]
+def test_only_missing_box_scores_are_in_quarantine(real: Real) -> None:
+    """The legacy seasons are given without any box score, and one play-in game as well."""
+    assert {(item.record_key, item.reason) for item in real.report.quarantined} == {
+        (game_id, "missing_box_score")
+        for game_id in (WITHOUT_BOX_SCORE, V2_OUT_OF_ORDER, V2_REPEATED_ROWS)
+    }
+    assert len(real.report.quarantined) == 3
 
 
 def test_nothing_is_suspect_but_the_score_of_a_box_score_from_before_the_final(real: Real) -> None:
