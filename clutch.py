@@ -257,7 +257,8 @@ def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> N
         )
 
 
-_CLUTCH_MARTS = ("clutch_leaderboard", "clutch_player_totals", "clutch_situations")
+# views on tables that are never replaced; a mart's view falls with its table
+_FOLLOW_BY_THEMSELVES = "path:dbt_project/models/staging,config.materialized:view"
 
 
 class WarmDbt:
@@ -281,27 +282,36 @@ class WarmDbt:
         if not isinstance(parsed.result, Manifest):
             raise ClutchError(f"dbt cannot read the project: {parsed.exception}.")
         self._runner = dbtRunner(manifest=parsed.result)
-        self._command = ["build", "--exclude-resource-types", "test", "unit_test"]
+        self._is_built = False
 
-    def run_marts(self) -> None:
-        """Bring the marts that tell of clutch time up to date.
+    def run_leaderboard(self) -> None:
+        """Bring the leaderboard and what it stands on up to date.
 
-        The first call builds everything but tests; later ones leave staging views, which follow
-        by themselves, and the marts about schedule and data quality to ``dbt build``.
+        The first call builds everything but tests; later ones leave staging views, which follow by
+        themselves.
 
         Raises:
             ClutchError: If a model failed; names each with its message.
         """
+        if not self._is_built:
+            self._invoke("build", "--exclude-resource-types", "test", "unit_test")
+            self._is_built = True
+            return
+        self._invoke("run", "--select", "+clutch_leaderboard", "--exclude", _FOLLOW_BY_THEMSELVES)
+
+    def run_other_marts(self) -> None:
+        """Then the other marts that tell of clutch time; schedule and quality wait for a build.
+
+        Raises:
+            ClutchError: If a model failed; names each with its message.
+        """
+        marts = ("+clutch_player_totals", "+clutch_situations")
+        known = (_FOLLOW_BY_THEMSELVES, "+clutch_leaderboard")
+        self._invoke("run", "--select", *marts, "--exclude", *known)
+
+    def _invoke(self, *command: str) -> None:
         with dbt_environment(self._settings):
-            done = self._runner.invoke([*self._command, "--no-write-json", *self._options])
-        self._command = [
-            "run",
-            "--select",
-            *(f"+{mart}" for mart in _CLUTCH_MARTS),
-            "--exclude",
-            # these stand on tables that are never replaced; a mart's view falls with its table
-            "path:dbt_project/models/staging,config.materialized:view",
-        ]
+            done = self._runner.invoke([*command, "--no-write-json", *self._options])
         if not done.success:
             bad = [item for item in getattr(done.result, "results", []) if item.status == "error"]
             raise ClutchError(
@@ -518,8 +528,10 @@ def live(every: float, days: int, rounds: int | None) -> None:
         line = report.closing_line()
         if report.versions_added or warm is None:
             warm = warm or WarmDbt(settings)
-            warm.run_marts()
-            line += f", marts in {time.monotonic() - loaded:.1f} s"
+            warm.run_leaderboard()
+            line += f", leaderboard in {time.monotonic() - loaded:.1f} s"
+            warm.run_other_marts()
+            line += f", all clutch marts in {time.monotonic() - loaded:.1f} s"
         console.print(f"{datetime.now(UTC):%H:%M:%S} {line}", highlight=False, soft_wrap=True)
         if number == rounds:
             return
