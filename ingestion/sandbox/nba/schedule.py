@@ -49,7 +49,7 @@ class Fixture:
         return self.tip_off.astimezone(UTC)
 
 
-def _first_day(settings: LeagueSettings) -> date:
+def opening_day(settings: LeagueSettings) -> date:
     """Opening day: the third Tuesday of October or the one after, as in recent seasons."""
     day = date(settings.first_year, 10, 18)
     return day + timedelta(days=(1 - day.weekday()) % 7)
@@ -107,7 +107,7 @@ def regular_season(settings: LeagueSettings, teams: tuple[Team, ...]) -> list[Fi
     else:
         game_count = settings.game_count
         round_count = -(-game_count * 2 // len(teams))
-    first_day = _first_day(settings)
+    first_day = opening_day(settings)
     games: list[tuple[datetime, Team, Team]] = []
     for number, pairs in enumerate(_rounds(teams, round_count)):
         day = first_day + timedelta(days=2 * number)

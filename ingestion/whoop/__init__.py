@@ -1,0 +1,1 @@
+"""Readings of athletes who consent, from the WHOOP Developer API v2."""
