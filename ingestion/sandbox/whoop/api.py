@@ -255,7 +255,8 @@ def _page(resource: str) -> Callable[[Api, Member, str, Mapping[str, str], int],
             version.row
             for _key, version in collection(member, resource, now)
             if version.start < until
-            and (start is None or version.end is None or version.end >= start)
+            # what is open lasts until now
+            and (start is None or (now if version.end is None else version.end) >= start)
         ]
         page: dict[str, Any] = {
             "records": [api.dress(row) for row in found[first : first + limit] if row is not None]

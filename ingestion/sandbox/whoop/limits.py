@@ -78,19 +78,19 @@ class RateLimits:
                 end = now + window
             else:
                 end = now - now % window + window
-            states.append((max(0, limit - used) / limit, -window, limit, limit - used, end))
-        # the nearest limit; of two used up ones that which takes longer to reset
-        _, _, limit, remaining, end = min(states)
+            states.append((max(0, limit - used), -window, limit, end))
+        # the nearest limit is the one with the fewest requests left; of two used up, the longer
+        remaining, _, limit, end = min(states)
         reset = max(1, -(-(end - now) // 1000))
         every = ", ".join(f"{limit};window={window // 1000}" for limit, window in self._windows)
         return Budget(
             is_allowed,
             limit,
-            max(0, remaining),
+            remaining,
             reset,
             {
                 "X-RateLimit-Limit": f"{limit}, {every}",
-                "X-RateLimit-Remaining": str(max(0, remaining)),
+                "X-RateLimit-Remaining": str(remaining),
                 "X-RateLimit-Reset": str(reset),
             },
         )
