@@ -278,7 +278,7 @@ class WhoopSandbox:
             for user_id in self._timeline.athletes:
                 if self.oauth.connected_since(user_id) is not None:
                     found += self._timeline.events(user_id, after, until)
-        return sorted(found)
+        return sorted(found, key=lambda event: event.at)
 
     def _connected_since(self, user_id: int) -> int | None:
         with self._lock:

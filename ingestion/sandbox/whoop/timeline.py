@@ -125,7 +125,7 @@ class Cycle:
         return Version(updated, self.start, self.end if is_closed else None, row)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """A change that the service tells by webhook.
 
@@ -337,7 +337,9 @@ class Member:
             self._tell(at, "workout.updated", workout_id)
 
     def _tell(self, at: int, kind: str, activity_id: str) -> None:
-        insort(self.events, Event(at, kind, activity_id, self.athlete.user_id))
+        event = Event(at, kind, activity_id, self.athlete.user_id)
+        # of one moment, in the order in which it was told
+        insort(self.events, event, key=lambda other: other.at)
 
     # --- what the member does in the app
     # -----------------------------------------------------------------
