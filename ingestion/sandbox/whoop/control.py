@@ -8,6 +8,7 @@
 ``POST /__sim/consent``                 the form of the consent page
 ``POST /__sim/sleep/ID/edit``           ``{"shift_seconds": -1800}``; also ``workout``
 ``DELETE /__sim/sleep/ID``              also ``workout``
+``POST /__sim/records/RESOURCE``        a record in wire form, put as it is (``sleep`` ..)
 ``POST /__sim/members/ID/revoke``       the member revokes in the app
 ``GET /__sim/members``                  user ids with player ids and names
 ``GET, POST /__sim/switches``           ``{"last_page": "null"}``
@@ -71,6 +72,8 @@ def handle(
             sandbox.advance_to(_moment(given["set"]))
         else:
             sandbox.advance(_number(given, "advance_seconds"))
+    elif len(parts) == 2 and asked[:2] == ("POST", "records"):
+        sandbox.put(parts[1], given)
     elif asked == ("POST", "switches"):
         sandbox.switch(**given)
     elif asked == ("POST", "webhooks"):

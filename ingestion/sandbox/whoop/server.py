@@ -395,6 +395,29 @@ class WhoopSandbox:
         with self._lock:
             return self.decide(self.oauth.challenge(self.oauth.check(query)), decision, member)
 
+    def put(self, resource: str, row: dict[str, Any]) -> None:
+        """Put a record as it is, or a new version of one; its webhook follows.
+
+        A member who joins later than the end of the test (:attr:`Kind.CALIBRATING`) has no records
+        but these.
+
+        Args:
+            resource: ``cycle``, ``recovery``, ``sleep`` or ``workout``; put a sleep before its
+                recovery. Cycles have no webhook.
+            row: Wire form; ``user_id`` names the member.
+
+        Raises:
+            SandboxError: If there is no such member or something is missing.
+        """
+        with self._advancing:
+            with self._lock:
+                now = self.clock.milli() + 1
+                user_id = row.get("user_id")
+                if not isinstance(user_id, int):
+                    raise SandboxError("row", "it has no user_id", "give that of a member")
+                self._timeline.member(user_id, now).put(resource, row, now)
+            self._reach(now)
+
     def edit_sleep(self, sleep_id: str, shift: timedelta) -> None:
         """Let the member move the start of a sleep (negative is earlier); webhooks follow."""
         self._change(sleep_id, "edit_sleep", _milli(shift))

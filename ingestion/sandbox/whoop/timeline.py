@@ -6,13 +6,13 @@ import copy
 import uuid
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ingestion.sandbox.nba.settings import SandboxError
 from ingestion.sandbox.whoop import records
 from ingestion.sandbox.whoop.calendar import roster, team_calendar
-from ingestion.sandbox.whoop.clock import from_milli
+from ingestion.sandbox.whoop.clock import from_milli, to_milli
 from ingestion.sandbox.whoop.physiology import (
     HOUR,
     MINUTE,
@@ -186,7 +186,7 @@ class Member:
         self.sleeps: dict[str, Record] = {}
         self.recoveries: dict[int, Record] = {}
         self.workouts: dict[str, Record] = {}
-        self.cycles: dict[int, Cycle] = {}
+        self.cycles: dict[int, Cycle | Record] = {}
         self.cycle_of_sleep: dict[str, int] = {}
         self.v1_ids: dict[int, str] = {}
         self.events: list[Event] = []
@@ -237,7 +237,7 @@ class Member:
         if self._current is not None:
             self._current.end = sleep.start
             self._current.closed = sleep.created
-        cycle = self._current = self.cycles[cycle_id] = Cycle(
+        cycle = Cycle(
             cycle_id=cycle_id,
             user_id=athlete.user_id,
             start=sleep.start,
@@ -248,8 +248,9 @@ class Member:
             strain=day.strain,
             steps=day.steps,
         )
+        self._current = self.cycles[cycle_id] = cycle
         sleep_id = self._uuid(name, day.on)
-        self._sleep(sleep, sleep_id, cycle.cycle_id)
+        self._sleep(sleep, sleep_id, cycle_id)
         self._recovery(sleep, sleep_id, recovery, cycle_id)
         self.truth.append(
             Truth(
@@ -340,6 +341,54 @@ class Member:
         event = Event(at, kind, activity_id, self.athlete.user_id)
         # of one moment, in the order in which it was told
         insort(self.events, event, key=lambda other: other.at)
+
+    # --- records put by hand
+    # ----------------------------------------------------------------------------------------
+
+    def put(self, resource: str, row: Row, now: int) -> None:
+        """Put a record as it is, or a new version of one; a webhook follows but for cycles.
+
+        Args:
+            resource: ``cycle``, ``recovery``, ``sleep`` or ``workout``.
+            row: Wire form.
+            now: ms since 1970.
+
+        Raises:
+            SandboxError: If the row lacks its keys or times, or a recovery its sleep.
+        """
+        try:
+            key = row["cycle_id" if resource == RECOVERY else "id"]
+            if resource == RECOVERY:
+                times = self.sleeps[row["sleep_id"]].versions[-1]
+                start, end = times.start, times.end
+            else:
+                start = to_milli(datetime.fromisoformat(row["start"]))
+                end = to_milli(datetime.fromisoformat(row["end"])) if "end" in row else None
+            if resource == SLEEP:
+                self.cycle_of_sleep[key] = row["cycle_id"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise SandboxError(
+                "row", f"{type(error).__name__} {error}", "send a whole record in wire form"
+            ) from error
+        among: dict[str, dict[Any, Any]] = {
+            CYCLE: self.cycles,
+            RECOVERY: self.recoveries,
+            SLEEP: self.sleeps,
+            WORKOUT: self.workouts,
+        }
+        if resource not in among:
+            raise SandboxError(
+                "resource", f"{resource!r} is none", f"give one of {', '.join(among)}"
+            )
+        record = among[resource].get(key)
+        if not isinstance(record, Record):
+            record = among[resource][key] = Record(self.athlete.user_id)
+        version = Version(now, start, end, copy.deepcopy(row))
+        if resource == CYCLE:
+            record.versions.append(version)
+        else:
+            told = row["sleep_id"] if resource == RECOVERY else key
+            self._replace(record, version, f"{resource}.updated", told)
 
     # --- what the member does in the app
     # -----------------------------------------------------------------

@@ -348,3 +348,61 @@ def test_scopes_on_the_consent_page_are_those_of_the_document(
     scopes = set(flows["authorizationCode"]["scopes"])
     assert scopes == set(ALL_SCOPES.split()) - {"offline"}
     assert requests.get(f"{sandbox.base_url}/__sim/clock", timeout=SECONDS).ok
+
+
+def test_the_night_before_a_game_can_be_played(reference: Path) -> None:
+    """The ordered script among the samples: pending, scored, edited, deleted, revoked."""
+    script = sample(reference, "scenario-night-before-game")["steps"]
+    start = datetime(2025, 11, 4, 13, tzinfo=UTC)
+    # the member has no records but those of the script
+    nobody_yet = FaultScript(scripted=(Scripted(Kind.CALIBRATING, 0, date(2100, 1, 1)),))
+    with receiver() as inbox:
+        settings = WhoopSandboxSettings(
+            roster_size=1,
+            now=start,
+            faults=nobody_yet,
+            webhook_urls=(inbox.url,),
+            access_token_seconds=10**6,
+        )
+        with WhoopSandbox(settings) as sandbox:
+            client = connect(sandbox)
+            assert client.rows("/v2/cycle") == []
+            sandbox.put("cycle", sample(reference, "cycle-collection-page1")["records"][1])
+            expected: list[tuple[str, str]] = []
+            for step in script:
+                if datetime.fromisoformat(step["at"]) > sandbox.now:
+                    sandbox.advance_to(datetime.fromisoformat(step["at"]))
+                for how in step.get("deliver", []):
+                    if how in ("lost", "duplicate"):
+                        sandbox.faults.order(how)
+                if step["action"] == "put":
+                    row = sample(reference, step["sample"].removesuffix(".json"))
+                    url = f"{sandbox.base_url}/__sim/records/{step['resource']}"
+                    assert requests.post(url, json=row, timeout=SECONDS).ok
+                    path = {
+                        "cycle": "/v2/cycle/{id}",
+                        "sleep": "/v2/activity/sleep/{id}",
+                        "workout": "/v2/activity/workout/{id}",
+                        "recovery": "/v2/cycle/{cycle_id}/recovery",
+                    }[step["resource"]].format_map(row)
+                    assert client.get(path).json() == row
+                    copies = {"lost": 0, "duplicate": 2}.get(step.get("deliver", [""])[0], 1)
+                    expected += [(step["webhook"], row.get("sleep_id", row.get("id")))] * (
+                        copies if step["webhook"] else 0
+                    )
+                elif step["action"] == "delete" and step["resource"] == "sleep":
+                    sandbox.delete_sleep(step["id"])
+                    assert client.get(f"/v2/activity/sleep/{step['id']}").status_code == 404
+                elif step["action"] == "member_revokes_in_whoop_app":
+                    sandbox.revoke_in_app(client.user_id)
+            told = [(hook.body["type"], hook.body["id"]) for hook in inbox.hooks]
+            main, nap = script[-2]["id"], "b1d7f6a0-2c3e-4f5a-8b9c-1d2e3f4a5b6c"
+            expected += [("sleep.deleted", nap), ("sleep.deleted", main)]
+            assert told == [*expected, ("recovery.deleted", main)]
+            assert client.get("/v2/cycle").status_code == 401
+            wrong = requests.post(
+                f"{sandbox.base_url}/__sim/records/sleep",
+                json={"user_id": 990_001},
+                timeout=SECONDS,
+            )
+            assert wrong.status_code == 400
