@@ -39,6 +39,7 @@ class ClutchEffects:
         late_shift: Added to every shot of the last five minutes of period 4 and of overtime, at
             any margin.
         readiness: ``(player_id, game_id) -> z score``; a pair that is absent counts as 0.
+            ``ingestion.sandbox.whoop.linked_league`` fills it with simulated nights.
         readiness_slope: Points per shot for each unit of ``readiness``, on every shot.
         readiness_clutch_slope: Points per shot for each unit of ``readiness``, added in clutch
             time only.

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import html
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from ingestion.sandbox.nba.settings import SandboxError
@@ -51,9 +51,9 @@ class Grant:
     user_id: int
     scopes: tuple[str, ...]
     since: int
-    access: str = ""
+    access: str = field(default="", repr=False)
     expires: int = 0
-    refresh: str | None = None
+    refresh: str | None = field(default=None, repr=False)
     is_active: bool = True
 
 

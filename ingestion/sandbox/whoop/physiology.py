@@ -275,7 +275,6 @@ class Body:
         self._nights = 0
         self._recoveries = 0
         self._bed_times: list[float] = []
-        self._zone: str | None = None
 
     def live(self, on: date) -> Day:
         """Live the night that ends on a local date and the day after it.
@@ -295,8 +294,10 @@ class Body:
             self._awake_since = naps[-1].end
         elif not is_missing and Kind.NO_SLEEP not in kinds and has_joined:
             sleep, recovery = self._night(random, on, zone, kinds)
-        if not has_joined:
+        if sleep is None:
+            # he has a readiness on days without a reading too
             self._step_latent(random)
+        if not has_joined:
             return Day(on, None, None, None, (), (), self._strain, 0)
         woke = max(self._awake_since, _local_milli(on, 6.5 * 60, zone))
         second = None
