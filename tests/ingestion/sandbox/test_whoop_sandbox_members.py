@@ -31,6 +31,7 @@ from ingestion.sandbox.whoop import (
 )
 from ingestion.sandbox.whoop.clock import to_milli
 from ingestion.sandbox.whoop.timeline import CYCLE, RECOVERY, SLEEP, WORKOUT, Timeline, collection
+from ingestion.settings import PROJECT_ROOT
 from tests.support.whoop import connect, moment
 
 RESOURCES = (CYCLE, RECOVERY, SLEEP, WORKOUT)
@@ -71,7 +72,12 @@ def test_the_same_settings_give_the_same_records_in_any_order() -> None:
         "print(hashlib.sha256(everything(WhoopSandboxSettings(roster_size=6))).hexdigest())"
     )
     other = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        cwd=PROJECT_ROOT,
     )
     assert other.stdout.strip() == hashlib.sha256(first).hexdigest()
 
