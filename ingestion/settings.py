@@ -31,7 +31,12 @@ DEFAULT_NBA_STATS_REQUESTS_PER_SECOND = 1.5
 """A service that computes; its users' advice is 0.6 s between requests (nba_api #176, #320)."""
 
 
-def _http_base_url(name: str, value: str) -> str:
+def http_base_url(name: str, value: str) -> str:
+    """Check the address of a service; a slash at its end is dropped.
+
+    Raises:
+        SettingError: If it is no http(s) address.
+    """
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise SettingError(
@@ -98,10 +103,10 @@ class Settings:
             state_directory=Path(
                 values.get("CLUTCH_STATE_DIR", str(PROJECT_ROOT / ".clutch"))
             ).resolve(),
-            nba_cdn_base_url=_http_base_url(
+            nba_cdn_base_url=http_base_url(
                 "NBA_CDN_BASE_URL", values.get("NBA_CDN_BASE_URL", DEFAULT_NBA_CDN_BASE_URL)
             ),
-            nba_stats_base_url=_http_base_url(
+            nba_stats_base_url=http_base_url(
                 "NBA_STATS_BASE_URL", values.get("NBA_STATS_BASE_URL", DEFAULT_NBA_STATS_BASE_URL)
             ),
             nba_stats_user_agent=values.get("NBA_STATS_USER_AGENT", DEFAULT_NBA_STATS_USER_AGENT),

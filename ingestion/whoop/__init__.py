@@ -1,1 +1,1 @@
-"""Readings of athletes who consent, from the WHOOP Developer API v2."""
+"""WHOOP v2: OAuth client, request budget, sync and webhooks of consenting athletes."""

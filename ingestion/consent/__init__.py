@@ -1,0 +1,1 @@
+"""What athletes decided, and their encrypted tokens."""
