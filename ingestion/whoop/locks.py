@@ -1,0 +1,42 @@
+"""Advisory locks of the WHOOP adapter: which numbers, and how they are held.
+
+The first number of ``pg_advisory_lock(int, int)`` is four letters of our own in ASCII.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion
+WAITING = 0x636C7771  # "clwq", with the priority of a request that waits for the budget
+_CONNECTION = 0x636C776B  # "clwk", with 32 bits of the connection's id
+
+
+def of_connection(connection_id: UUID) -> tuple[int, int]:
+    """The lock under which a connection's tokens change.
+
+    Two connections that share the 32 bits (one pair in 4 billion) only wait for each other.
+    """
+    number = connection_id.int & 0xFFFFFFFF
+    return (_CONNECTION, number - 0x100000000 if number >= 0x80000000 else number)
+
+
+@contextmanager
+def held(connection: psycopg.Connection[Any], key: tuple[int, int]) -> Iterator[None]:
+    """Hold a session lock; a session that dies gives it back by itself.
+
+    Args:
+        connection: Autocommit connection that lives as long as the lock.
+        key: One of this module's.
+    """
+    connection.execute("select pg_advisory_lock(%s, %s)", key)
+    try:
+        yield
+    finally:
+        if not connection.broken and not connection.closed:
+            connection.execute("select pg_advisory_unlock(%s, %s)", key)
