@@ -175,6 +175,7 @@ create table operations.whoop_requests (
     endpoint text not null,
     connection_id uuid,
     http_status smallint,
+    answered_at timestamptz,
     was_held boolean not null default false
 );
 
@@ -188,11 +189,14 @@ comment on column operations.whoop_requests.requested_at is
 comment on column operations.whoop_requests.priority is
 '0 webhook fetch, 1 pre-game window, 2 reconcile, 3 backfill.';
 comment on column operations.whoop_requests.endpoint is
-'Path without ids, e.g. /v2/cycle/{id}/recovery; token for the token endpoint.';
+'Path without ids, e.g. /v2/cycle/{id}/recovery; token for the token endpoint; elsewhere for a '
+'request of the same app that only WHOOP''s headers told of.';
 comment on column operations.whoop_requests.connection_id is
 'The athlete''s connection; null where none is concerned.';
 comment on column operations.whoop_requests.http_status is
 'Status of the answer; null while none came.';
+comment on column operations.whoop_requests.answered_at is
+'When the answer or its failure was there (UTC, by the same clock); null while it is under way.';
 comment on column operations.whoop_requests.was_held is 'Whether it had to wait for the budget.';
 
 create table operations.whoop_rate_limits (
