@@ -561,6 +561,50 @@ def status(as_json: bool) -> None:
         console.print(table if rows else f"{title}: none")
 
 
+@cli.group()
+def keys() -> None:
+    """Keys that encrypt athletes' tokens (setting ENCRYPTION_KEY).
+
+    \b
+    To change the key while everything runs:
+      1. clutch keys new; put it first: ENCRYPTION_KEY=new,old
+      2. restart the processes that use WHOOP, so that all of them know both
+      3. clutch keys rotate
+      4. take the old one out; what it encrypted in backups opens with nothing else
+    """
+
+
+@keys.command("new")
+def keys_new() -> None:
+    """Print a fresh key; nothing is stored. Keep it apart from the database and its backups."""
+    from cryptography.fernet import Fernet
+
+    click.echo(Fernet.generate_key().decode())
+
+
+@keys.command("rotate")
+@as_json
+def keys_rotate(as_json: bool) -> None:
+    """Encrypt all stored tokens with the first key of ENCRYPTION_KEY and say how many.
+
+    Each connection is done by itself, under the lock of a token refresh: workers go on. Every
+    process that uses WHOOP must know the new key before.
+    """
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.whoop.settings import encryption_keys
+    from ingestion.whoop.tokens import rotate_keys
+
+    known = encryption_keys()
+    settings = Settings.load()
+    ensure_ready(settings)
+    done = rotate_keys(settings, known)
+    click.echo(
+        json.dumps({"rotated": done})
+        if as_json
+        else f"encrypted again with the newest key: tokens of {done} connections"
+    )
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],

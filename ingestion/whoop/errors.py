@@ -14,6 +14,7 @@ _REASONS = {
     "no_refresh_token": "its access token ended and WHOOP gave no refresh token",
     "no_tokens": "it has no tokens",
     "revoked": "it was revoked",
+    "revoking": "it is being revoked",
     "unknown": "there is no such connection",
 }
 

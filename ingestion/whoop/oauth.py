@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
+from uuid import UUID
 
 from ingestion.errors import SettingError
 from ingestion.whoop.budget import Budget, Priority
@@ -112,11 +113,14 @@ class OAuthClient:
                 "code": code,
                 "redirect_uri": self._whoop.redirect_uri,
             },
-            None,
         )
 
-    def refresh(self, refresh_token: str) -> TokenSet:
+    def refresh(self, refresh_token: str, connection_id: UUID | None = None) -> TokenSet:
         """Turn a refresh token into a new pair; WHOOP ends the old pair at once.
+
+        Args:
+            refresh_token: The token.
+            connection_id: Whose, for the budget's report.
 
         Raises:
             InvalidGrant: If the token is spent or the grant has ended.
@@ -128,16 +132,23 @@ class OAuthClient:
             "refresh token",
             {"grant_type": "refresh_token", "refresh_token": refresh_token, "scope": "offline"},
             refresh_token,
+            connection_id,
         )
 
-    def _ask(self, what: str, form: Mapping[str, str], refresh_token: str | None) -> TokenSet:
+    def _ask(
+        self,
+        what: str,
+        form: Mapping[str, str],
+        refresh_token: str | None = None,
+        connection_id: UUID | None = None,
+    ) -> TokenSet:
         client = {"client_id": self._whoop.client_id, "client_secret": self._whoop.client_secret}
         may_be_done = False
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._clock.sleep(FIRST_WAIT_SECONDS * 2**attempt * random.uniform(0.75, 1.25))  # noqa: S311
-            request_id = self._take_turn(problem)
+            request_id = self._take_turn(problem, connection_id)
             sent_at = self._clock.now()
             try:
                 reply = self._http.send(
@@ -168,7 +179,7 @@ class OAuthClient:
                 break
         raise _unavailable(problem, may_be_done)
 
-    def _take_turn(self, problem: str) -> int | None:
+    def _take_turn(self, problem: str, connection_id: UUID | None) -> int | None:
         if self._budget is None:
             return None
         try:
@@ -176,7 +187,7 @@ class OAuthClient:
             return self._budget.acquire(
                 Priority.WEBHOOK,
                 endpoint=ENDPOINT,
-                connection_id=None,
+                connection_id=connection_id,
                 patience_seconds=PATIENCE_SECONDS,
             )
         except BudgetExhausted:

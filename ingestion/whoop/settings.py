@@ -138,6 +138,15 @@ def _redirect_uri(values: dict[str, str]) -> str:
     return value
 
 
+def encryption_keys() -> tuple[str, ...]:
+    """Read ``ENCRYPTION_KEY`` alone: changing keys needs nothing of WHOOP.
+
+    Raises:
+        SettingError: If it is missing or holds something that is no Fernet key.
+    """
+    return _encryption_keys({name: value for name, value in os.environ.items() if value})
+
+
 def _encryption_keys(values: dict[str, str]) -> tuple[str, ...]:
     name = "ENCRYPTION_KEY"
     fix = "make one with: clutch keys new; several are separated by commas, the newest first"
