@@ -571,7 +571,7 @@ def keys() -> None:
       2. restart the processes that use WHOOP, so that all of them know both
       3. clutch keys rotate
       4. take the old one out; what it encrypted in backups opens with nothing else
-    """
+    """  # noqa: D301 - click's own mark, a backspace
 
 
 @keys.command("new")

@@ -214,19 +214,15 @@ class Budget:
                     if free_at > give_up_at:
                         raise BudgetExhausted(free_at)
                     if not is_waiting:
-                        session.execute(
-                            "select pg_advisory_lock_shared(%s, %s)", [locks.WAITING, priority]
-                        )
+                        locks.start_waiting(session, priority)
                         is_waiting = True
                     seconds = (free_at - now).total_seconds()
                     self._clock.sleep(
                         max(SHORTEST_WAIT_SECONDS, min(seconds, POLL_SECONDS[priority]))
                     )
             finally:
-                if is_waiting and not session.closed:
-                    session.execute(
-                        "select pg_advisory_unlock_shared(%s, %s)", [locks.WAITING, priority]
-                    )
+                if is_waiting:
+                    locks.stop_waiting(session, priority)
 
     def release(self, request_id: int) -> None:
         """Give back a place whose request was not sent."""
@@ -316,7 +312,7 @@ class Budget:
         limits = self._limits(session)
         if limits.blocked_until is not None and limits.blocked_until > now:
             return limits.blocked_until
-        ahead = self._waiting_before(session, priority)
+        ahead = locks.waiting_before(session, priority)
         reserve = RESERVES[priority]
         used_minute, used_day = self._used(session, now)
         free_at = None
@@ -354,19 +350,6 @@ class Budget:
             {"now": now, "minute": MINUTE + guard, "day": DAY + guard, "flight": LONGEST_FLIGHT},
         ).fetchone()
         return (0, 0) if row is None else (row[0], row[1])
-
-    def _waiting_before(self, session: psycopg.Connection[Any], priority: Priority) -> int:
-        if priority == Priority.WEBHOOK:
-            return 0
-        row = session.execute(
-            """
-            select count(*) from pg_locks
-            where locktype = 'advisory' and classid = %s and objid < %s
-                and database = (select oid from pg_database where datname = current_database())
-            """,
-            [locks.WAITING, int(priority)],
-        ).fetchone()
-        return 0 if row is None else int(row[0])
 
     def _limits(self, session: psycopg.Connection[Any]) -> _Limits:
         row = session.execute(

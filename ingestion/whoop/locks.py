@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 
 BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion
-WAITING = 0x636C7771  # "clwq", with the priority of a request that waits for the budget
+_WAITING = 0x636C7771  # "clwq", with the priority of a request that waits for the budget
 _CONNECTION = 0x636C776B  # "clwk", with 32 bits of the connection's id
 
 
@@ -38,5 +38,36 @@ def held(connection: psycopg.Connection[Any], key: tuple[int, int]) -> Iterator[
     try:
         yield
     finally:
-        if not connection.broken and not connection.closed:
-            connection.execute("select pg_advisory_unlock(%s, %s)", key)
+        if not connection.closed:
+            try:
+                connection.execute("select pg_advisory_unlock(%s, %s)", key)
+            except psycopg.OperationalError:  # died unnoticed, and the lock with it
+                connection.close()
+
+
+def start_waiting(connection: psycopg.Connection[Any], priority: int) -> None:
+    """Let others see that a request of a priority waits for the budget."""
+    connection.execute("select pg_advisory_lock_shared(%s, %s)", [_WAITING, priority])
+
+
+def stop_waiting(connection: psycopg.Connection[Any], priority: int) -> None:
+    """Take that back; a session that dies takes it back by itself."""
+    if connection.closed:
+        return
+    try:
+        connection.execute("select pg_advisory_unlock_shared(%s, %s)", [_WAITING, priority])
+    except psycopg.OperationalError:
+        connection.close()
+
+
+def waiting_before(connection: psycopg.Connection[Any], priority: int) -> int:
+    """How many sessions wait with requests of a higher priority, that is a lower number."""
+    row = connection.execute(
+        """
+        select count(*) from pg_locks
+        where locktype = 'advisory' and classid = %s and objid < %s
+            and database = (select oid from pg_database where datname = current_database())
+        """,
+        [_WAITING, priority],
+    ).fetchone()
+    return 0 if row is None else int(row[0])

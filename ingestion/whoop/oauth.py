@@ -6,6 +6,7 @@ body as WHOOP's tutorials send it. A body of the token endpoint is never logged 
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,16 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
-from ingestion.errors import SettingError
+import psycopg
+
+from ingestion.errors import ClutchError, SettingError
 from ingestion.whoop.budget import Budget, Priority
 from ingestion.whoop.clock import Clock
 from ingestion.whoop.errors import BudgetExhausted, InvalidGrant, ServiceUnavailable
 from ingestion.whoop.http import HttpClient, NoAnswer, Reply
 from ingestion.whoop.settings import WhoopSettings
+
+log = logging.getLogger(__name__)
 
 ENDPOINT = "token"
 ATTEMPTS = 4
@@ -198,8 +203,14 @@ class OAuthClient:
     def _answered(
         self, request_id: int | None, status: int | None, headers: Mapping[str, str]
     ) -> None:
-        if self._budget is not None and request_id is not None:
+        if self._budget is None or request_id is None:
+            return
+        try:
             self._budget.answered(request_id, status, headers)
+        except (psycopg.Error, ClutchError) as error:
+            # the answer may hold the only tokens that work: it must not be lost for the count,
+            # which then takes the request as under way
+            log.warning("cannot count an answer of the token endpoint: %s", type(error).__name__)
 
     def _refused(
         self, what: str, error_code: str, may_be_done: bool
