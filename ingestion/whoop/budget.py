@@ -79,7 +79,9 @@ POLL_SECONDS = {
     Priority.RECONCILE: 2.0,
     Priority.BACKFILL: 5.0,
 }
-"""How often a waiting request looks again at most: room can come early, and limits can rise."""
+"""How often a waiting request looks again: room can come early, and limits can rise."""
+LONGEST_POLL_SECONDS = 60.0
+"""Of a long wait a tenth at a time, up to this."""
 SHORTEST_WAIT_SECONDS = 0.05
 FIRST_BACKOFF_SECONDS = 5.0
 LONGEST_BACKOFF_SECONDS = 300.0
@@ -91,6 +93,8 @@ KEPT = timedelta(days=14)
 PRUNE_EVERY = timedelta(hours=1)
 
 ELSEWHERE = "elsewhere"
+MOST_UNSEEN = 100_000
+"""Rows for one answer's headers, ten times WHOOP's day: more is nonsense."""
 TOO_MANY = 429
 
 _COUNTS = """
@@ -217,9 +221,8 @@ class Budget:
                         locks.start_waiting(session, priority)
                         is_waiting = True
                     seconds = (free_at - now).total_seconds()
-                    self._clock.sleep(
-                        max(SHORTEST_WAIT_SECONDS, min(seconds, POLL_SECONDS[priority]))
-                    )
+                    poll = max(POLL_SECONDS[priority], min(seconds / 10, LONGEST_POLL_SECONDS))
+                    self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(seconds, poll)))
             finally:
                 if is_waiting:
                     locks.stop_waiting(session, priority)
@@ -403,22 +406,25 @@ class Budget:
         limits = self._limits(session)
         limit = int(nearest[1])
         used_minute, used_day = self._used(session, now)
+        # as requests of now they leave a window late rather than early
+        moment = now
         if limit == limits.per_minute:
             unseen = limit - int(remaining) - used_minute
         elif limit == limits.per_day:
             unseen = limit - int(remaining) - used_day
+            # of the day, and hardly all of this minute
+            moment -= MINUTE + timedelta(seconds=GUARD_SECONDS)
         else:
             return
         if unseen > 0:
-            # as requests of now they leave both windows late rather than early
             session.execute(
                 """
                 insert into operations.whoop_requests (
                     requested_at, answered_at, priority, endpoint
                 )
-                select %(now)s, %(now)s, 0, %(endpoint)s from generate_series(1, %(unseen)s)
+                select %(at)s, %(at)s, 0, %(endpoint)s from generate_series(1, %(unseen)s)
                 """,
-                {"now": now, "endpoint": ELSEWHERE, "unseen": unseen},
+                {"at": moment, "endpoint": ELSEWHERE, "unseen": min(unseen, MOST_UNSEEN)},
             )
 
     def _wait_after_429(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ingestion.database import roles
+from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from tests.ingestion.whoop.members import at
 from tests.ingestion.whoop.service import WhoopService
@@ -18,6 +19,9 @@ def service() -> Iterator[WhoopService]:
 
 
 @pytest.fixture
-def own(database: Settings, tmp_path: Path) -> Settings:
-    """A database and a state directory of the test's own."""
-    return at(database, Path(os.path.realpath(tmp_path)) / "state")
+def own(module_database: Settings, tmp_path: Path) -> Settings:
+    """The module's database without connections and requests, a state directory of the test's."""
+    with connect(module_database, roles.INGEST) as connection:
+        for table in ("wearable_connections", "whoop_requests", "whoop_rate_limits"):
+            connection.execute(f"delete from operations.{table}")
+    return at(module_database, tmp_path / "state")

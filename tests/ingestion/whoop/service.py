@@ -267,7 +267,7 @@ class WhoopService:
         return sum(1 for seen in self.seen if seen.path.endswith(ending))
 
     def __enter__(self) -> WhoopService:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
         return self
 
     def __exit__(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -344,35 +345,31 @@ def test_a_pair_that_comes_too_late_is_thrown_away(
     assert RefreshedPairs(own, Vault([KEY])).waiting() == []
 
 
-def let_in(own: Settings, is_let_in: bool) -> None:
-    """Make the database go away, for everybody, or come back."""
+@pytest.fixture
+def let_in(own: Settings, embedded_settings: Settings) -> Iterator[Callable[[bool], None]]:
+    """Makes the test's database go away for everybody, or come back."""
     name = (own.database_url or "").split("?")[0].rsplit("/", 1)[1]
-    server = at(own, Path(embedded_directory(own)))
-    url = embedded.url(server, embedded.ADMIN, "postgres")
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f"alter database {name} allow_connections {str(is_let_in).lower()}")
-        if not is_let_in:
-            admin.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]
-            )
+    url = embedded.url(embedded_settings, embedded.ADMIN, "postgres")
+
+    def switch(is_let_in: bool) -> None:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(f"alter database {name} allow_connections {str(is_let_in).lower()}")
+            if not is_let_in:
+                admin.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+                    [name],
+                )
+
+    yield switch
+    switch(True)
 
 
-_EMBEDDED: list[Path] = []
-
-
-def embedded_directory(own: Settings) -> Path:
-    return _EMBEDDED[0]
-
-
-@pytest.fixture(autouse=True)
-def _where_the_server_is(embedded_settings: Settings) -> None:
-    _EMBEDDED[:] = [embedded_settings.state_directory]
-
-
-def test_a_database_that_is_away_for_a_moment(own: Settings, service: WhoopService) -> None:
+def test_a_database_that_is_away_for_a_moment(
+    own: Settings, service: WhoopService, let_in: Callable[[bool], None]
+) -> None:
     connection_id = connected(own, service.grant(), NOW, expires_in=0)
-    service.before_token_answer = lambda: let_in(own, False)
-    back = threading.Timer(1.5, let_in, [own, True])
+    service.before_token_answer = lambda: let_in(False)
+    back = threading.Timer(1.5, let_in, [True])
     back.start()
     assert source_of(own, service, ManualClock(NOW)).access_token(connection_id)[1] == 2
     back.join()
@@ -381,17 +378,20 @@ def test_a_database_that_is_away_for_a_moment(own: Settings, service: WhoopServi
 
 
 def test_a_database_that_stays_away(
-    own: Settings, service: WhoopService, monkeypatch: pytest.MonkeyPatch
+    own: Settings,
+    service: WhoopService,
+    let_in: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tokens_module, "STORE_PATIENCE_SECONDS", 0.2)
     grant = service.grant()
     connection_id = connected(own, grant, NOW, expires_in=0)
-    service.before_token_answer = lambda: let_in(own, False)
+    service.before_token_answer = lambda: let_in(False)
     try:
         with pytest.raises(ClutchError, match="wait in the state directory") as caught:
             source_of(own, service, ManualClock(NOW)).access_token(connection_id)
     finally:
-        let_in(own, True)
+        let_in(True)
     assert_no_secret(caught, service)
     (file,) = (own.state_directory / "whoop" / "refreshed").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
