@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.whoop import locks
 from ingestion.whoop.budget import KEPT, LONGEST_FLIGHT, RESERVES, Budget, Priority
 from ingestion.whoop.errors import BudgetExhausted
 from tests.ingestion.whoop.clocks import FastClock, ManualClock
@@ -141,6 +143,42 @@ def test_waiting_requests_of_higher_priority_go_first(own: Settings, service: Wh
     for thread in [*lower, *higher]:
         thread.join()
     assert [priority for _, priority in sorted(order)] == [PREGAME] * 12 + [BACKFILL] * 8
+
+
+def test_room_is_left_for_those_that_wait(
+    budget: Budget, clock: ManualClock, own: Settings
+) -> None:
+    waiting = [connect(own, roles.INGEST, autocommit=True) for _ in range(12)]
+    for number, session in enumerate(waiting):
+        locks.start_waiting(session, PREGAME if number < 9 else BACKFILL)
+    assert take_all(budget, BACKFILL) == 65 - 9
+    for session in waiting:
+        session.close()  # as when its process dies
+    deadline = time.monotonic() + 10
+    with connect(own, roles.INGEST, autocommit=True) as session:
+        while locks.waiting_before(session, BACKFILL) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert take_all(budget, BACKFILL) == 9
+
+
+def test_thirty_at_once_get_what_is_left(
+    budget: Budget, own: Settings, service: WhoopService, clock: ManualClock
+) -> None:
+    for _ in range(85):
+        take(budget)
+    barrier = threading.Barrier(30)
+
+    def ask(_: int) -> bool:
+        mine = Budget(own, whoop_settings(service), clock)
+        barrier.wait()
+        try:
+            take(mine)
+        except BudgetExhausted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(30) as executor:
+        assert sum(executor.map(ask, range(30))) == 15
 
 
 def test_a_request_under_way_counts_until_it_can_no_longer_arrive(
