@@ -125,7 +125,7 @@ def test_a_waiting_request_goes_once_there_is_room(budget: Budget, clock: Manual
 
 
 def test_waiting_requests_of_higher_priority_go_first(own: Settings, service: WhoopService) -> None:
-    clock = FastClock(time.time(), 60.0)
+    clock = FastClock(time.time(), 40.0)
     budget = Budget(own, whoop_settings(service), clock)
     told = {"X-RateLimit-Limit": "20, 20;window=60, 10000;window=86400"}
     budget.answered(take(budget), 200, told)
@@ -134,15 +134,23 @@ def test_waiting_requests_of_higher_priority_go_first(own: Settings, service: Wh
     order: list[tuple[int, Priority]] = []
 
     def wait(priority: Priority) -> None:
-        order.append((take(budget, priority, patience=600), priority))
+        request = take(budget, priority, patience=600)
+        order.append((request, priority))
+        budget.answered(request, 200, told)
 
     lower = [threading.Thread(target=wait, args=[BACKFILL]) for _ in range(8)]
-    higher = [threading.Thread(target=wait, args=[PREGAME]) for _ in range(12)]
-    for thread in [*lower, *higher]:
+    # with those that wait the limit leaves no room for a lower one: its room is 13
+    higher = [threading.Thread(target=wait, args=[PREGAME]) for _ in range(14)]
+    for thread in higher:
+        thread.start()
+    with connect(own, roles.INGEST, autocommit=True) as session:
+        while locks.waiting_before(session, BACKFILL) + len(order) < len(higher):
+            time.sleep(0.005)
+    for thread in lower:
         thread.start()
     for thread in [*lower, *higher]:
         thread.join()
-    assert [priority for _, priority in sorted(order)] == [PREGAME] * 12 + [BACKFILL] * 8
+    assert [priority for _, priority in sorted(order)] == [PREGAME] * 14 + [BACKFILL] * 8
 
 
 def test_room_is_left_for_those_that_wait(
