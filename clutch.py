@@ -605,6 +605,102 @@ def keys_rotate(as_json: bool) -> None:
     )
 
 
+@cli.group()
+def serve() -> None:
+    """Servers that go on until interrupted."""
+
+
+@serve.command("receiver")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+def serve_receiver(host: str, port: int) -> None:
+    """Consent page, OAuth callback and webhooks of WHOOP; a proxy before it does TLS.
+
+    Settings, database, port and consent text are checked before the first request.
+    """
+    from ingestion.consent.settings import ConsentSettings
+    from ingestion.whoop.receiver.app import Receiver
+    from ingestion.whoop.settings import WhoopSettings
+
+    whoop, consent = WhoopSettings.load(), ConsentSettings.load()
+    receiver = Receiver(Settings.load(), whoop, consent, host=host, port=port)
+    click.echo(f"listening on {receiver.base_url}", err=True)
+    receiver.run()
+
+
+@cli.group()
+def consent() -> None:
+    """What athletes decided about their records."""
+
+
+@consent.command("invite")
+@click.option("--player", "player_id", required=True, help="NBA player id, e.g. 201939.")
+@click.option("--days", default=7, show_default=True, help="How long the link opens the page.")
+@as_json
+def consent_invite(player_id: str, days: int, as_json: bool) -> None:
+    """Print a personal link to the consent page. It is shown once: only its hash is stored."""
+    from ingestion.consent import invitations
+    from ingestion.database.connection import connect
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.database.roles import INGEST
+    from ingestion.whoop.settings import WhoopSettings
+
+    settings, whoop = Settings.load(), WhoopSettings.load()
+    invitations.public_address(whoop.redirect_uri)  # before a secret is made for nothing
+    ensure_ready(settings)
+    with connect(settings, INGEST) as connection:
+        secret, expires_at = invitations.invite(connection, player_id, days)
+    address = invitations.link(whoop.redirect_uri, secret)
+    if as_json:
+        click.echo(json.dumps({"link": address, "expires_at": expires_at.isoformat()}))
+        return
+    click.echo(address)
+    click.echo(
+        f"For player {player_id} alone, until {expires_at:%Y-%m-%d %H:%M} UTC; takes one decision.",
+        err=True,
+    )
+
+
+@consent.command("list")
+@as_json
+def consent_list(as_json: bool) -> None:
+    """Who decided what, until when it holds, and what became of the connection."""
+    from dataclasses import asdict
+
+    from ingestion.consent import ledger
+    from ingestion.database.connection import connect
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.database.roles import INGEST
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    with connect(settings, INGEST) as connection:
+        found = ledger.standings(connection)
+    if as_json:
+        click.echo(json.dumps([asdict(item) for item in found], default=str))
+        return
+    if not found:
+        click.echo("Nobody was invited yet. Begin with: clutch consent invite --player ID")
+        return
+    headings = ("player", "decision", "on", "live until", "besides", "connections", "last walk")
+    table = Table(*headings)
+    for item in found:
+        until = f"{item.expires_at:%Y-%m-%d}" if item.is_live and item.expires_at else ""
+        invited = f"invited until {item.invited_until:%Y-%m-%d}" if item.invited_until else ""
+        table.add_row(
+            item.player_id,
+            item.decision or invited,
+            f"{item.recorded_at:%Y-%m-%d %H:%M}" if item.recorded_at else "",
+            until,
+            ", ".join(item.besides()),
+            ", ".join(item.connections),
+            item.last_attempt or "",
+        )
+    Console().print(table)
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
