@@ -331,7 +331,6 @@ class Receiver:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings, whoop, consent, clock or SystemClock()),
-                # a line of the access log would hold links, codes and states
                 access_log=False,
                 log_config=None,
                 http="h11",
@@ -353,6 +352,9 @@ class Receiver:
 
     def run(self) -> None:
         """Serve until interrupted (SIGINT, SIGTERM); what was begun is finished."""
+        # Its lines hold links, codes and states. The server's own switch leaves the logger on where
+        # some handler is found, which any library in this process can bring about.
+        logging.getLogger("uvicorn.access").disabled = True
         with self._socket:
             self._server.run(sockets=[self._socket])
 

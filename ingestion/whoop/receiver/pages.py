@@ -85,11 +85,6 @@ OUTCOMES = {
             "Open your personal link again in this browser, with cookies on.",
         ),
     ),
-    "text_changed": Words(
-        409,
-        "The text has changed",
-        ("Your answer was not taken.", "Open your personal link again and read the new text."),
-    ),
     "wrong_state": Words(
         400, "This is not a way back from WHOOP", (_NOTHING, "Open your personal link to begin.")
     ),
