@@ -17,7 +17,11 @@ create table operations.consents (
     scopes text[] not null,
     recorded_at timestamptz not null default now(),
     expires_at timestamptz,
-    check (decision <> 'granted' or (cardinality(purposes) > 0 and expires_at > recorded_at))
+    -- spelled out: a check whose value is null passes
+    check (
+        decision <> 'granted'
+        or (cardinality(purposes) > 0 and expires_at is not null and expires_at > recorded_at)
+    )
 );
 
 create index consents_of_a_player on operations.consents (player_id, consent_id desc);
