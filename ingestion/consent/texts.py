@@ -177,7 +177,10 @@ def consent_text(settings: ConsentSettings, resources: Sequence[str]) -> Consent
         ),
         Section(
             "What is read, and what it means",
-            ("Only these, and only from the moment you agree:",),
+            (
+                "Reading begins when you agree, not before. Records of the time before are read "
+                "too, so that your own normal is known. Only these:",
+            ),
             tuple(term for name in wanted for term in _MEASURES[name]),
         ),
         Section(

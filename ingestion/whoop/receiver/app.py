@@ -31,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ingestion.consent import texts
 from ingestion.consent.invitations import CALLBACK_PATH, CONSENT_PATH, public_address
 from ingestion.consent.settings import ConsentSettings
+from ingestion.consent.vault import Vault
 from ingestion.database.connection import connect, role_url
 from ingestion.database.migrate import ensure_ready
 from ingestion.database.roles import INGEST
@@ -277,16 +278,18 @@ def create_app(
 
 
 def prepare(settings: Settings, whoop: WhoopSettings, consent: ConsentSettings) -> None:
-    """Check and prepare what the application needs: database, addresses, text.
+    """Check and prepare what the application needs: database, addresses, text, keys.
 
     Raises:
         ClutchError: If the database cannot be used or the text was shown with other words.
-        SettingError: If ``WHOOP_REDIRECT_URI`` is not the address of the callback.
+        SettingError: If ``WHOOP_REDIRECT_URI`` is not the address of the callback, or
+            ``ENCRYPTION_KEY`` opens stored tokens no more.
     """
     public_address(whoop.redirect_uri)
     ensure_ready(settings)
     with connect(settings, INGEST) as connection:
         texts.register(connection, texts.consent_text(consent, whoop.resources))
+        Vault(whoop.encryption_keys).check(connection)
 
 
 class Receiver:
