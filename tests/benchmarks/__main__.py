@@ -14,11 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.errors import ClutchError
-from tests.benchmarks import backfill, build, daily, raw_load
+from tests.benchmarks import backfill, build, daily, raw_load, receiver
 from tests.benchmarks.workplace import open_workplace
 from tests.replay import shared_nba_directory
 
-BENCHMARKS = {"raw_load": raw_load, "build": build, "daily": daily, "backfill": backfill}
+BENCHMARKS = {
+    "raw_load": raw_load,
+    "build": build,
+    "daily": daily,
+    "backfill": backfill,
+    "receiver": receiver,
+}
 
 
 def main() -> int:
