@@ -41,7 +41,7 @@ from ingestion.whoop.clock import Clock, SystemClock
 from ingestion.whoop.receiver import pages
 from ingestion.whoop.receiver.browser import BrowserCookie, Signer
 from ingestion.whoop.receiver.oauth_flow import Outcome, Walk
-from ingestion.whoop.receiver.webhooks import MOST_WAITING, POOL_SIZE, STORE_SECONDS, Webhooks
+from ingestion.whoop.receiver.webhooks import POOL_SIZE, STORE_SECONDS, Webhooks
 from ingestion.whoop.settings import WhoopSettings
 
 WEBHOOKS_PATH = "/webhooks/whoop"
@@ -222,10 +222,9 @@ def create_app(
     inbox: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
         address,
         kwargs=limits,
-        min_size=2,
+        min_size=POOL_SIZE,
         max_size=POOL_SIZE,
         timeout=STORE_SECONDS,
-        max_waiting=MOST_WAITING,
         open=False,
         name="inbox",
     )

@@ -22,7 +22,8 @@ status reason                    when
 
 204 otherwise, also for a delivery that is there already (``duplicates`` counts it). What the body
 calls itself (Content-Type) does not matter. A delivery is committed before it is answered, so a
-process that dies in between gets it again, as a duplicate.
+process that dies in between gets it again, as a duplicate. Deliveries that arrive while others are
+being committed are committed together: a burst costs few waits for the disk instead of one each.
 
 Counts of refusals are kept in memory and written once a second: an attack costs no more database
 work than one statement a second, and a process that is killed loses one second of counts.
@@ -33,7 +34,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -59,9 +61,14 @@ _DRAINED_BYTES: Final = 1_048_576  # a body above this is cut off: its sender ma
 BODY_SECONDS: Final = 5.0
 STORE_SECONDS: Final = 0.8
 """WHOOP waits one second; what takes longer is answered with 503 and comes again."""
-POOL_SIZE: Final = 8
-MOST_WAITING: Final = 500
-"""Deliveries that wait for a connection; above it the answer is 503 at once."""
+WRITERS: Final = 2
+"""Sessions that commit deliveries: while one waits for the disk, the other prepares."""
+POOL_SIZE: Final = WRITERS + 1
+"""One more for counts and for waking workers."""
+MOST_IN_A_BATCH: Final = 100
+MOST_WAITING: Final = 2000
+"""Deliveries that wait to be stored; above it the answer is 503 at once. A league that wakes up
+together sends 900."""
 
 _SIGNATURE: Final = SIGNATURE_HEADER.lower().encode()
 _TIMESTAMP: Final = TIMESTAMP_HEADER.lower().encode()
@@ -70,19 +77,25 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FLUSH_SECONDS = 1.0
 _NOTIFY_SECONDS = 0.05  # a burst wakes workers 20 times a second, not once per delivery
 _LONGEST_TRACE_ID = 200
+_Row = tuple[str, str, int, str, bytes, datetime]
+# in place of how often a delivery came before
+_OTHER_EVENT = -1
+_AWAY = -2
 
 # A conflict counts as a duplicate when the event is the same; otherwise no row comes back. The
 # event is compared and not the bytes: a sender may write the same JSON in another way.
 _STORE = b"""
     insert into operations.webhook_inbox as inbox
         (trace_id, event_type, provider_user_id, object_id, body, signed_at)
-    values (%s, %s, %s, %s, %s, %s)
+    select * from unnest(
+        %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::timestamptz[]
+    )
     on conflict (trace_id) do update set duplicates = inbox.duplicates + 1
     where
         inbox.event_type = excluded.event_type
         and inbox.provider_user_id = excluded.provider_user_id
         and inbox.object_id = excluded.object_id
-    returning duplicates
+    returning trace_id, duplicates
 """
 _COUNT = b"""
     insert into operations.webhook_refusals as refusals (reason, hour, refused)
@@ -130,7 +143,8 @@ class Webhooks:
         self._pool = pool
         self._refused: Counter[str] = Counter()
         self._news = asyncio.Event()
-        self._storing: set[asyncio.Task[int | None]] = set()
+        self._waiting: deque[tuple[_Row, asyncio.Future[int]]] = deque()
+        self._work = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -159,36 +173,70 @@ class Webhooks:
             (trace_id, event_type, user_id, object_id, body, datetime.fromtimestamp(seconds, UTC))
         )
 
-    async def _store(self, row: tuple[Any, ...]) -> None:
-        task = asyncio.create_task(self._insert(row))
-        self._storing.add(task)
-        task.add_done_callback(self._stored)
-        # left alone rather than cancelled when it takes too long: it may well be committing
-        done, _ = await asyncio.wait({task}, timeout=STORE_SECONDS)
-        if not done or task.exception() is not None:
+    async def _store(self, row: _Row) -> None:
+        """Wait until a delivery is committed.
+
+        Raises:
+            Refused: If it is not, or its trace id is another event's.
+        """
+        if len(self._waiting) >= MOST_WAITING:
             raise Refused(503, "database_away")
-        if task.result() is None:
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, answer))
+        self._work.set()
+        # a delivery that takes too long stays in the queue: stored later it is a duplicate of the
+        # one that WHOOP sends again
+        done, _ = await asyncio.wait({answer}, timeout=STORE_SECONDS)
+        if not done or answer.result() == _AWAY:
+            raise Refused(503, "database_away")
+        if answer.result() == _OTHER_EVENT:
             raise Refused(409, "trace_reused")
 
-    def _stored(self, task: asyncio.Task[int | None]) -> None:
-        self._storing.discard(task)
-        if task.cancelled():
-            return
-        if isinstance(error := task.exception(), Exception) and not isinstance(
-            error, psycopg.Error
-        ):
-            _log.error("a delivery was not stored: %s", type(error).__name__)
-        elif error is None and task.result() == 0:
-            self._news.set()
+    async def _write(self) -> None:
+        """Commit what waits, all that has gathered during the last commit at once."""
+        while True:
+            await self._work.wait()
+            batch = self._next_batch()
+            if not batch:
+                self._work.clear()
+                continue
+            rows = [row for row, _ in batch.values()]
+            try:
+                stored = await self._insert(rows)
+            except psycopg.OperationalError:
+                stored = dict.fromkeys(batch, _AWAY)
+            except psycopg.Error as error:
+                _log.error("deliveries were not stored: %s", type(error).__name__)
+                stored = await self._insert_one_by_one(rows)
+            if 0 in stored.values():
+                self._news.set()
+            for trace_id, (_, answer) in batch.items():
+                if not answer.done():
+                    answer.set_result(stored.get(trace_id, _OTHER_EVENT))
 
-    async def _insert(self, row: tuple[Any, ...]) -> int | None:
-        """Insert a delivery; gives how often it came before, None if its trace id is another's."""
+    def _next_batch(self) -> dict[str, tuple[_Row, asyncio.Future[int]]]:
+        """The oldest that wait, by trace id; a copy of one of them waits for the next batch."""
+        batch: dict[str, tuple[_Row, asyncio.Future[int]]] = {}
+        while self._waiting and len(batch) < MOST_IN_A_BATCH:
+            if self._waiting[0][0][0] in batch:
+                break
+            entry = self._waiting.popleft()
+            batch[entry[0][0]] = entry
+        return batch
+
+    async def _insert(self, rows: Sequence[_Row]) -> dict[str, int]:
+        """Insert deliveries in one transaction.
+
+        Returns:
+            How often each came before, by trace id; none for a trace id of another event.
+        """
+        # in the order of their keys: two receivers cannot wait for each other
+        columns = list(map(list, zip(*sorted(rows), strict=True)))
         for attempt in range(POOL_SIZE + 1):
             try:
                 async with self._pool.connection() as connection:
-                    cursor = await connection.execute(_STORE, row)
-                    found = await cursor.fetchone()
-                    return None if found is None else int(found[0])
+                    cursor = await connection.execute(_STORE, columns)
+                    return dict(await cursor.fetchall())
             except (PoolTimeout, TooManyRequests):
                 raise
             except psycopg.OperationalError:
@@ -197,15 +245,25 @@ class Webhooks:
                     raise
         raise AssertionError("the loop returns or raises")
 
+    async def _insert_one_by_one(self, rows: Sequence[_Row]) -> dict[str, int]:
+        """Insert deliveries of which one makes the server refuse all."""
+        stored: dict[str, int] = {}
+        for row in rows:
+            try:
+                stored |= await self._insert([row])
+            except psycopg.Error:
+                stored[row[0]] = _AWAY
+        return stored
+
     async def run(self) -> None:
-        """Write counts and wake workers until cancelled; then write what is left."""
+        """Store deliveries, write counts and wake workers until cancelled; then write the rest."""
         try:
             async with asyncio.TaskGroup() as group:
+                for _ in range(WRITERS):
+                    group.create_task(self._write())
                 group.create_task(self._flush_each_second())
                 group.create_task(self._notify_of_news())
         finally:
-            if self._storing:
-                await asyncio.wait(set(self._storing), timeout=STORE_SECONDS)
             await self._flush()
             if self._news.is_set():
                 await self._notify()
