@@ -179,6 +179,9 @@ class _Guard:
         except psycopg.OperationalError as error:
             _log.warning("the database does not answer: %s", type(error).__name__)
             code = "database_away"
+        except ClutchError as error:  # made for people, so without secrets
+            _log.warning("a request is not served: %s", error)
+            code = "database_away"
         except Exception as error:  # noqa: BLE001 - its text could hold what a log must not
             _log.error("a request failed: %s at %s", type(error).__name__, _place(error))
             code = "failed"

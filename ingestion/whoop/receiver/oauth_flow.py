@@ -37,7 +37,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +54,7 @@ from ingestion.consent.texts import (
     ConsentText,
 )
 from ingestion.consent.vault import Vault
-from ingestion.errors import SettingError
+from ingestion.errors import ClutchError, SettingError
 from ingestion.settings import Settings
 from ingestion.whoop.budget import Budget, Priority
 from ingestion.whoop.clock import Clock
@@ -82,7 +82,21 @@ _LONGEST_CODE = 2048
 # What the service is known to say in ``error``; anything else is only called other_error.
 _ERRORS = frozenset({"access_denied", "invalid_state", "request_forbidden", "invalid_scope"})
 
+# How a database that is away shows: in a session that was open, or when a new one is opened.
+_AWAY = (psycopg.OperationalError, ClutchError)
+
 _log = logging.getLogger(__name__)
+
+
+class _LenientBudget(Budget):
+    """A budget that does not lose an answer with tokens because it could not be counted."""
+
+    def answered(self, request_id: int, status: int | None, headers: Mapping[str, str]) -> None:
+        """As :meth:`Budget.answered`; without a database the request stays counted as sent."""
+        try:
+            super().answered(request_id, status, headers)
+        except _AWAY as error:
+            _log.warning("an answer of WHOOP is not counted: %s", type(error).__name__)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ class Walk:
         self._pool = pool
         self._signer = Signer(whoop.encryption_keys, "state")
         self._vault = Vault(whoop.encryption_keys)
-        self._budget = Budget(settings, whoop, clock)
+        self._budget = _LenientBudget(settings, whoop, clock)
         self._oauth = OAuthClient(whoop, clock, self._budget)
         self._http = HttpClient(whoop.user_agent)
 
@@ -270,6 +284,7 @@ class Walk:
 
         Raises:
             psycopg.OperationalError: If the database is away; the callback can be reloaded.
+            ClutchError: Likewise.
         """
         parts = _STATE.fullmatch(state or "")
         if state is None or parts is None or not self._signer.is_signed(parts[1], parts[2]):
@@ -299,7 +314,7 @@ class Walk:
                     # not settled: the code may still be good, and the page says to reload
                     return Outcome("service_unavailable")
                 return self._keep(connection, attempt, tokens)
-        except psycopg.OperationalError:
+        except _AWAY:
             if tokens is None or attempt is None:
                 raise
             return self._keep_later(attempt, tokens)
@@ -404,7 +419,7 @@ class Walk:
                     if row is not None and row[0] is not None:
                         return Outcome(row[0])
                     return self._keep(connection, attempt, tokens)
-            except psycopg.OperationalError:
+            except _AWAY:
                 if time.monotonic() > give_up:
                     self._give_back(tokens)
                     raise

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 
@@ -348,6 +349,25 @@ def test_a_permission_that_ended_meanwhile_connects_nothing(
     assert athlete.come_back(state=state, code=new_code(1017)).status_code == 409
     assert service.requests == []
     assert athlete.open().status_code == 410
+
+
+def test_a_database_that_restarts_at_the_worst_moment_loses_nothing(
+    athlete: Athlete, service: ScriptedWhoop
+) -> None:
+    def restart() -> None:
+        with psycopg.connect(athlete.settings.database_url or "", autocommit=True) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+
+    state, code = athlete.agree(), new_code(1019)
+    service.before_token = restart
+    answer = athlete.come_back(state=state, code=code)
+    assert answer.status_code == 200, Page(answer.text).text
+    assert [row[:3] for row in connections(athlete)] == [(1019, "active", 1)]
+    assert outcomes(athlete) == ["connected"]
+    assert len(stored_tokens(athlete)) == 1
 
 
 def test_no_log_line_holds_a_secret(

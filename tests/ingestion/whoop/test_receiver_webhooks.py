@@ -14,7 +14,7 @@ import pytest
 
 from ingestion.consent.settings import ConsentSettings
 from ingestion.database.connection import connect
-from ingestion.database.roles import INGEST
+from ingestion.database.roles import INGEST, OWNER
 from ingestion.settings import Settings
 from ingestion.whoop.receiver import webhooks
 from ingestion.whoop.receiver.app import Receiver
@@ -350,3 +350,26 @@ def test_a_restart_of_the_server_is_not_noticed(database: Settings) -> None:
         statuses = [status for status, _ in deliver(receiver.base_url, more, connections=1)]
     assert statuses == [204] * 20
     assert len(inbox(database)) == 60
+
+
+def test_one_delivery_that_the_database_refuses_harms_no_other(database: Settings) -> None:
+    source = random.Random(10)
+    many = [signed(encoded(event(source)), CLIENT_SECRET) for _ in range(60)]
+    poison = json.loads(many[30].body)["id"]
+    with connect(database, OWNER) as connection:
+        connection.execute(
+            f"alter table operations.webhook_inbox add check (object_id <> '{poison}')"
+        )
+    with Receiver(database, whoop_settings(NOWHERE), ConsentSettings(), port=0) as receiver:
+        statuses = [status for status, _ in deliver(receiver.base_url, many, connections=30)]
+    assert statuses == [503 if number == 30 else 204 for number in range(60)]
+    assert len(inbox(database)) == 59
+
+
+def test_a_burst_of_copies_is_one_event(database: Settings) -> None:
+    source = random.Random(11)
+    few = [signed(encoded(event(source)), CLIENT_SECRET) for _ in range(5)]
+    with Receiver(database, whoop_settings(NOWHERE), ConsentSettings(), port=0) as receiver:
+        statuses = [status for status, _ in deliver(receiver.base_url, few * 40, connections=100)]
+    assert statuses == [204] * 200
+    assert [row[4] for row in inbox(database).values()] == [39] * 5
