@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import re
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -270,4 +272,46 @@ def test_odd_requests_get_a_page_and_never_a_5xx(receiver: Receiver, path: str) 
 def test_a_large_form_is_cut_off(athlete: Athlete) -> None:
     page = Page(athlete.open().text)
     assert athlete.press("agree", page=page, more="x" * 20_000).status_code == 413
+    assert athlete.rows("consents") == []
+
+
+def test_random_requests_never_make_it_fail(athlete: Athlete, receiver: Receiver) -> None:
+    source = random.Random(12)
+    page = Page(athlete.open().text)
+    cookie = next(iter(athlete.browser.cookies))
+    pieces = [
+        *("/consent/", "/oauth/callback", "/webhooks/whoop", "?", "&", "=", "state=", "code="),
+        *("error=", "%00", "%ff", "%", "/", "..", ";", "+", athlete.secret, "A" * 43, "."),
+        *("decision=", "agree", "token=", page.hidden["token"], "\u20ac", "[]", "'"),
+    ]
+
+    def some(most: int) -> str:
+        return "".join(source.choices(pieces, k=source.randrange(1, most)))
+
+    def noise() -> bytes:
+        return source.randbytes(source.randrange(60)).translate(None, b"\r\n\0")
+
+    statuses = set()
+    with socket.create_connection(("127.0.0.1", receiver.port)) as wire:
+        for _ in range(400):
+            path = "/" + some(8).replace(" ", "").lstrip("/")
+            body = some(10).encode() + source.randbytes(source.randrange(20))
+            head = [
+                f"{source.choice(('GET', 'POST', 'PUT', 'HEAD'))} {path} HTTP/1.1".encode(),
+                b"Host: x",
+                b"Cookie: " + cookie.name.encode() + b"=" + source.choice([noise(), b"A" * 43]),
+                b"X-WHOOP-Signature: " + noise(),
+                b"X-WHOOP-Signature-Timestamp: " + source.choice([noise(), b"1", b"9" * 30]),
+                b"Content-Type: " + source.choice([b"application/x-www-form-urlencoded", noise()]),
+                b"Content-Length: " + str(len(body)).encode(),
+                b"Connection: close",
+            ]
+            with socket.create_connection(("127.0.0.1", receiver.port)) as one:
+                one.sendall(b"\r\n".join([*head, b"", body]))
+                answer = one.makefile("rb").readline()
+            statuses.add(int(answer.split()[1]))
+        wire.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")
+        assert wire.recv(100).startswith(b"HTTP/1.1 400")
+    assert statuses
+    assert max(statuses) < 500
     assert athlete.rows("consents") == []

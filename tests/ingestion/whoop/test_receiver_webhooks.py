@@ -31,7 +31,7 @@ from tests.ingestion.whoop.deliveries import (
 from tests.replay import shared_nba_directory
 
 NOWHERE = "http://127.0.0.1:9"  # webhooks ask nothing of WHOOP
-# 10,000 true deliveries and 100,000 mutated ones take some minutes: CLUTCH_DELIVERIES=10000
+# 10,000 true deliveries and 100,000 mutated ones take a minute: CLUTCH_DELIVERIES=10000
 TRUE_DELIVERIES = int(os.environ.get("CLUTCH_DELIVERIES", "300"))
 
 
