@@ -6,7 +6,8 @@ with the newest stored version (``prepare``) -> dlt pipeline ``nba`` into ``raw_
 ``operations.quarantine`` and every run in ``operations.ingest_runs`` (``ledger``).
 """
 
-from ingestion.nba.report import IngestReport, QuarantinedItem
+from ingestion.ledger import QuarantinedItem
+from ingestion.nba.report import IngestReport
 from ingestion.nba.run import ingest
 
 __all__ = ["IngestReport", "QuarantinedItem", "ingest"]

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ingestion.ledger import QuarantinedItem, QuarantineEntry
 from ingestion.nba.http import NO_VALIDATORS
-from ingestion.nba.ledger import QuarantineEntry
 from ingestion.nba.payloads import Payload, PayloadError, Resource, read_payload
 from ingestion.nba.raw_tables import RawRow, StoredVersion
-from ingestion.nba.report import QuarantinedItem
 from ingestion.nba.rereads import BOX_SCORES, PLAY_BY_PLAYS, Read, Reads, of_the_same_kind
 from ingestion.nba.schedule import FINAL, NOT_STARTED
 from ingestion.nba.source import Arrival, Source

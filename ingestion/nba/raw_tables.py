@@ -14,29 +14,23 @@ One row per payload version, in tables of one form, each named as the league nam
 
 The newest version of a key is the row with the largest ``fetched_at``. A migration makes the tables
 and their indexes, so that whoever reads them never meets a missing one.
-
-The payloads reach Postgres as CSV files that dlt imports and loads with COPY. dlt's own way through
-typed JSON reads and writes every payload twice more (1.5 to 1.9 times the wall time, measured once
-on 400 games); this way the bytes that arrived are the bytes that Postgres parses.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import dlt
 import psycopg
-from dlt.common.schema.typing import TColumnSchema
-from dlt.common.storages.load_package import load_package_state
 from dlt.extract import DltResource
 
-from ingestion.dlt_settings import RAW_SCHEMA_CONTRACT
+from ingestion import raw_files
 from ingestion.nba.payloads import Payload, Resource
+from ingestion.raw_files import csv_line, imported, load_package, text_column
 
 SCHEMA = "raw_nba"
 PIPELINE = "nba"
@@ -46,10 +40,6 @@ RESOURCES: tuple[Resource, ...] = get_args(Resource)
 def key_column(resource: Resource) -> str:
     """Name of the column that identifies the record of a payload."""
     return "season" if resource == "schedule" else "game_id"
-
-
-# dlt's type for this argument names the other strategies and misses this documented one
-_INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
 
 
 @dataclass(frozen=True)
@@ -78,54 +68,26 @@ class RawRow:
             None if payload.source_time is None else payload.source_time.encode(),
             fetched_at.isoformat().encode(),
         )
-        return cls(payload.key, b",".join(_csv_field(value) for value in values))
-
-
-_FIELD_NAMES = ("content_hash", "payload", "source", "origin", "source_time", "fetched_at")
-
-
-def _csv_field(value: bytes | None) -> bytes:
-    return b"" if value is None else b'"' + value.replace(b'"', b'""') + b'"'
-
-
-def _text() -> TColumnSchema:
-    return {"data_type": "text", "nullable": False}  # one per column: dlt writes the name into it
+        return cls(payload.key, csv_line(values))
 
 
 def _resource(resource: Resource, rows: Sequence[RawRow], directory: Path) -> DltResource:
     """The dlt resource that imports these rows as one CSV file."""
     key = key_column(resource)
-
-    def import_file() -> Iterator[Any]:
-        load_id = load_package_state()["load_id"].encode()
-        path = directory / f"{resource}.csv"
-        with path.open("wb") as file:
-            header = (key, *_FIELD_NAMES, "_dlt_load_id", "_dlt_id")
-            file.write(",".join(header).encode() + b"\n")
-            for row in rows:
-                row_id = secrets.token_urlsafe(10).encode()
-                file.write(b'"%b",%b,%b,%b\n' % (row.key.encode(), row.fields, load_id, row_id))
-        yield dlt.mark.with_file_import(str(path), "csv", len(rows))
-
-    return dlt.resource(
-        import_file(),
-        name=str(resource),
-        # a package that is loaded twice must not double rows
-        write_disposition=_INSERT_ONLY,
-        primary_key=(key, "fetched_at"),
-        max_table_nesting=0,
-        schema_contract=RAW_SCHEMA_CONTRACT,
-        columns={
-            key: _text(),
-            "content_hash": _text(),
+    return imported(
+        resource,
+        [b'"%b",%b' % (row.key.encode(), row.fields) for row in rows],
+        {
+            key: text_column(),
+            "content_hash": text_column(),
             "payload": {"data_type": "json", "nullable": False},
-            "source": _text(),
-            "origin": _text(),
-            "source_time": {"data_type": "text", "nullable": True},
+            "source": text_column(),
+            "origin": text_column(),
+            "source_time": text_column(nullable=True),
             "fetched_at": {"data_type": "timestamp", "nullable": False},
-            "_dlt_load_id": _text(),
-            "_dlt_id": {"data_type": "text", "nullable": False, "unique": True},
         },
+        (key, "fetched_at"),
+        directory,
     )
 
 
@@ -147,13 +109,7 @@ def load(
         for resource in RESOURCES
         if rows.get(resource)
     ]
-    if not resources:
-        return
-    try:
-        pipeline.run(resources)
-    finally:
-        for resource in RESOURCES:
-            (directory / f"{resource}.csv").unlink(missing_ok=True)
+    load_package(pipeline, resources, directory)
 
 
 @dataclass(frozen=True)
@@ -184,11 +140,5 @@ def newest_versions(connection: psycopg.Connection, resource: Resource) -> dict[
 
 
 def wait_for_writers(connection: psycopg.Connection) -> None:
-    """Return when no transaction is writing to the raw tables any more.
-
-    The lock of a killed run is free at once, but a commit that it had just asked for may still be
-    under way; what that commit adds has to be seen before new versions are told from known ones.
-    """
-    with connection.transaction():
-        names = ", ".join(f"{SCHEMA}.{table}" for table in RESOURCES)
-        connection.execute(f"lock table {names} in share mode")
+    """Return when no transaction is writing to the raw tables any more."""
+    raw_files.wait_for_writers(connection, SCHEMA, RESOURCES)

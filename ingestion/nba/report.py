@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+from ingestion.ledger import QuarantinedItem
 
 _PARTLY_DONE = 3
-
-
-class QuarantinedItem(NamedTuple):
-    """One payload that was not stored as raw data, or that is missing."""
-
-    resource: str
-    record_key: str
-    reason: str
-    detail: str
-    origin: str
 
 
 @dataclass

@@ -27,6 +27,7 @@ from ingestion import dlt_settings
 from ingestion.database import connection as database
 from ingestion.database import migrate, roles
 from ingestion.errors import ClutchError, UsageError
+from ingestion.ledger import begin_run, finish_run, record_quarantine, resolve_quarantine
 from ingestion.nba import ledger, raw_tables
 from ingestion.nba.checker import CheckerProcess
 from ingestion.nba.discovery import read_schedules
@@ -152,7 +153,7 @@ def ingest(
     try:
         migrate.ensure_ready(settings)
         with _locked(settings, console) as connection:
-            run_id = ledger.begin_run(connection, request.command())
+            run_id = begin_run(connection, "nba", request.command())
             status: Literal["done", "failed", "partly_done"] = "failed"
             try:
                 run = _Run(settings, request, folder, connection, report, now or datetime.now(UTC))
@@ -160,7 +161,7 @@ def ingest(
                 status = "partly_done" if report.exit_code else "done"
             finally:
                 report.seconds = time.monotonic() - started
-                ledger.finish_run(connection, run_id, status, report.counts())
+                finish_run(connection, run_id, status, report.counts())
     except (PipelineStepFailed, psycopg.Error, OSError) as error:
         raise dlt_settings.storage_error(error, settings) from error
     return report
@@ -317,8 +318,8 @@ class _Store:
         # stored: a third chunk of payloads is not to be held while the next two are at work
         chunk.rows.clear()
         self._report.stale += chunk.stale
-        self._report.resolved += ledger.resolve_quarantine(self._connection, chunk.settled_keys())
-        ledger.record_quarantine(self._connection, chunk.quarantine)
+        self._report.resolved += resolve_quarantine(self._connection, "nba", chunk.settled_keys())
+        record_quarantine(self._connection, "nba", chunk.quarantine)
         ledger.record_reads(self._connection, chunk.reads)
         self._report.quarantined += [
             entry.item for entry in chunk.quarantine if not entry.is_settled
