@@ -390,12 +390,81 @@ begin
         execute format('comment on column raw_whoop.%I.fetched_at is %L', raw_table,
             'When this version arrived (UTC).');
         execute format('comment on column raw_whoop.%I._dlt_load_id is %L', raw_table,
-            'Load package of dlt.');
+            'Load package of dlt, or the word direct for a row written without one.');
         execute format('comment on column raw_whoop.%I._dlt_id is %L', raw_table,
             'Row id of dlt.');
     end loop;
 end
 $$;
+
+-- The rule for the newest version, once, for ingestion and dbt alike.
+create view raw_whoop.record_versions as
+with versions as (
+    select 'cycle' as resource, cycle.* from raw_whoop.cycle
+    union all
+    select 'recovery' as resource, recovery.* from raw_whoop.recovery
+    union all
+    select 'sleep' as resource, sleep.* from raw_whoop.sleep
+    union all
+    select 'workout' as resource, workout.* from raw_whoop.workout
+    union all
+    select 'profile' as resource, profile.* from raw_whoop.profile
+    union all
+    select 'body' as resource, body.* from raw_whoop.body
+),
+
+with_deletions as (
+    select
+        versions.*,
+        max(fetched_at) filter (where is_deleted) over (
+            partition by resource, connection_id, record_key
+        ) as last_deleted_at
+    from versions
+),
+
+ranked as (
+    select
+        with_deletions.*,
+        row_number() over (
+            partition by resource, connection_id, record_key
+            order by
+                case
+                    when not is_deleted and (last_deleted_at is null or fetched_at > last_deleted_at)
+                        then 1
+                    when is_deleted then 2
+                    else 3
+                end,
+                source_updated_at desc nulls last,
+                fetched_at desc
+        ) as version_rank
+    from with_deletions
+)
+
+select
+    resource, record_key, connection_id, provider_user_id, content_hash, payload, is_deleted, source,
+    source_updated_at, fetched_at, version_rank = 1 as is_newest, _dlt_load_id, _dlt_id
+from ranked;
+
+comment on view raw_whoop.record_versions is
+'Every stored version of every record. The newest of a record is the greatest (source_updated_at,
+fetched_at) of those that arrived after its last deletion, or else that deletion: a late answer
+neither replaces a newer version nor brings a deleted record back; an answer read afterwards does.';
+comment on column raw_whoop.record_versions.resource is 'The raw table it is in.';
+comment on column raw_whoop.record_versions.record_key is 'Key of the record.';
+comment on column raw_whoop.record_versions.connection_id is
+'The athlete''s connection; the same record under two connections is two records.';
+comment on column raw_whoop.record_versions.provider_user_id is 'WHOOP user id; see the table.';
+comment on column raw_whoop.record_versions.content_hash is 'SHA-256; see the table.';
+comment on column raw_whoop.record_versions.payload is 'The record; null in a deletion.';
+comment on column raw_whoop.record_versions.is_deleted is 'Whether it is a deletion.';
+comment on column raw_whoop.record_versions.source is
+'What brought it: sync, watch, webhook or reconcile.';
+comment on column raw_whoop.record_versions.source_updated_at is 'updated_at as sent (UTC).';
+comment on column raw_whoop.record_versions.fetched_at is 'When it arrived (UTC).';
+comment on column raw_whoop.record_versions.is_newest is
+'True for exactly one version of each record.';
+comment on column raw_whoop.record_versions._dlt_load_id is 'Load package of dlt, or the word direct.';
+comment on column raw_whoop.record_versions._dlt_id is 'Row id of dlt.';
 
 reset role;
 set role clutch_owner;
