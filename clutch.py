@@ -503,6 +503,64 @@ def ingest_nba(
     sys.exit(report.exit_code)
 
 
+@ingest.command("whoop")
+@click.option("--player", "player_id", help="Only this athlete (NBA player id).")
+@click.option("--backfill", "backfill_days", type=int, help="Read history back so many days.")
+@click.option(
+    "--follow", is_flag=True, help="Go on: deliveries as they come, watch-list, reconcile job."
+)
+@as_json
+def ingest_whoop(
+    player_id: str | None, backfill_days: int | None, follow: bool, as_json: bool
+) -> None:
+    """Records of all athletes who consent, within WHOOP's request limits.
+
+    Exit code 3: done but for what is listed (athletes who must connect again, records set aside).
+    """
+    import threading
+
+    from ingestion.whoop import sync
+    from ingestion.whoop.settings import WhoopSettings
+
+    settings, whoop = Settings.load(), WhoopSettings.load()
+    if follow:
+        if player_id or backfill_days or as_json:
+            raise click.UsageError("--follow goes alone. Fix: leave the other options out")
+        console = Console(stderr=True)
+        sync.follow(
+            settings,
+            whoop,
+            threading.Event(),
+            say=lambda line: console.print(
+                f"{datetime.now():%H:%M:%S} {line}",  # noqa: DTZ005 - for the person who watches
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            ),
+        )
+        return
+    report = sync.ingest(
+        settings,
+        whoop,
+        player_id=player_id,
+        backfill_days=backfill_days,
+        show_progress=not as_json,
+    )
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), default=str))
+    else:
+        for item in report.quarantined[:20]:
+            click.echo(f"quarantined: {item.resource} {item.record_key}: {item.detail}", err=True)
+        for failure in report.failures[:20]:
+            click.echo(f"player {failure.player_id}: {failure.detail}", err=True)
+        if report.not_reached:
+            click.echo(f"not reached: players {', '.join(report.not_reached)}", err=True)
+        for path, count in sorted(report.fields_left_out.items()):
+            click.echo(f"outside the allow-list, not stored: {path} ({count:,})", err=True)
+        click.echo(report.closing_line())
+    sys.exit(report.exit_code)
+
+
 @cli.command()
 @click.option("--every", default=30.0, show_default=True, help="Seconds between two looks.")
 @click.option("--days", default=1, show_default=True, help="How many days back games are followed.")

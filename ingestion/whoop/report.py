@@ -64,6 +64,10 @@ class WhoopReport:
     requests_per_athlete_day: float = 0.0
     seconds: float = 0.0
 
+    def reset(self) -> None:
+        """Begin to count anew."""
+        vars(self).update(vars(WhoopReport()))
+
     @property
     def exit_code(self) -> int:
         """0, or 3 when something was set aside, failed or was not reached."""
