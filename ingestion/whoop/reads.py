@@ -22,17 +22,19 @@ closed cycle, and that closes when the next sleep is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from ingestion.errors import ClutchError
 from ingestion.whoop import raw_tables
 from ingestion.whoop.allowlist import AllowList
 from ingestion.whoop.api import WhoopApi
 from ingestion.whoop.budget import Priority
 from ingestion.whoop.clock import Clock
 from ingestion.whoop.connections import Connection
+from ingestion.whoop.errors import MissingScope, RequestRefused, ServiceUnavailable
 from ingestion.whoop.raw_tables import ReadBy
 from ingestion.whoop.records import (
     COLLECTIONS,
@@ -81,6 +83,9 @@ class Reads:
         report: Grows.
         clock: Tells the time.
         allow_list: Fields that are stored.
+
+    Attributes:
+        answers: How many usable answers WHOOP gave.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Reads:
         self._report = report
         self._allow_list = allow_list
         self.clock = clock
+        self.answers = 0
 
     def resources(self, account: Connection) -> list[str]:
         """Kinds of record that are asked for and granted."""
@@ -112,54 +118,88 @@ class Reads:
         with self._sessions.session() as connection:
             return positions(connection, account)
 
-    def window(
+    def windows(
         self,
         account: Connection,
-        resource: str,
+        resources: Sequence[str],
         start: datetime,
         end: datetime | None,
         *,
         priority: Priority,
         source: ReadBy,
     ) -> WindowRead:
-        """Read a window completely, store it with the position it gives, and look what is gone.
+        """Read a window of several kinds completely, store it with the positions that it gives.
 
         A stored record that lies in the window and did not come is asked for by id: only a 404
         makes it a deletion, because an edit may have moved it and pages may have shifted.
 
         Args:
             account: The athlete's connection.
-            resource: cycle, recovery, sleep or workout.
+            resources: Of cycle, recovery, sleep and workout.
             start: Begin of the window (UTC).
             end: Its end (UTC), None for now.
             priority: Place in the budget.
             source: What reads.
 
         Raises:
-            ClutchError: As :meth:`ingestion.whoop.api.WhoopApi.pages`; nothing of the window is
-                stored then.
+            ClutchError: As :meth:`ingestion.whoop.api.WhoopApi.pages`; the kinds that were read
+                completely are stored then.
         """
         began = self.clock.now()
-        path = COLLECTIONS[resource]
+        known = self.positions(account)
         arrivals = Arrivals(source)
+        keys: dict[str, set[str]] = {}
+        failure: ClutchError | None = None
+        for resource in resources:
+            part = Arrivals(source)
+            try:
+                of_resource = self._collect(account, resource, start, end, priority, part)
+            except (ServiceUnavailable, MissingScope, RequestRefused) as error:
+                # told in the end: the other kinds may be readable
+                failure = failure or error
+                continue
+            except ClutchError as error:
+                failure = error
+                break
+            keys[resource] = of_resource
+            arrivals.records += part.records
+            arrivals.damaged += part.damaged
+            arrivals.positions.append(_extended(known.get(resource), resource, start, end, began))
+        written = Written()
+        if keys:
+            written = self._store.write(account, arrivals, self.clock.now())
+        if not written.is_fenced:
+            for resource, seen in keys.items():
+                for key in self._missing(account, resource, start, end or began, began, seen):
+                    self.one(account, resource, key, priority=priority, source=source)
+            if source in ("sync", "reconcile"):
+                self._count_missed(account, known, written)
+        if failure is not None:
+            raise failure
+        return WindowRead(frozenset().union(*keys.values()), written)
+
+    def _collect(
+        self,
+        account: Connection,
+        resource: str,
+        start: datetime,
+        end: datetime | None,
+        priority: Priority,
+        arrivals: Arrivals,
+    ) -> set[str]:
+        """Read all pages of a window; gives the keys that came."""
+        path = COLLECTIONS[resource]
         keys = set()
         for page in self._api.pages(
             account.connection_id, path, endpoint=path, priority=priority, start=start, end=end
         ):
             fetched_at = self.clock.now()
+            self.answers += 1
             for item in page:
                 key = self._take(account, resource, item, path, fetched_at, arrivals)
                 if key is not None:
                     keys.add(key)
-        known = self.positions(account).get(resource)
-        arrivals.position = _extended(known, resource, start, end, began)
-        written = self._store.write(account, arrivals, self.clock.now())
-        if not written.is_fenced:
-            for key in self._missing(account, resource, start, end or began, began, keys):
-                self.one(account, resource, key, priority=priority, source=source)
-            if source in ("sync", "reconcile") and known is not None:
-                self._count_missed(account, written)
-        return WindowRead(frozenset(keys), written)
+        return keys
 
     def trailing(
         self, account: Connection, resource: str, *, priority: Priority, source: ReadBy
@@ -168,7 +208,7 @@ class Reads:
         known = self.positions(account).get(resource)
         now = self.clock.now()
         start = min(known.complete_until if known else now, now) - TRAILING
-        return self.window(account, resource, start, None, priority=priority, source=source)
+        return self.windows(account, [resource], start, None, priority=priority, source=source)
 
     def one(
         self, account: Connection, resource: str, key: str, *, priority: Priority, source: ReadBy
@@ -188,6 +228,7 @@ class Reads:
         endpoint = SINGLE[resource]
         path = endpoint.replace("{id}", key)
         answer = self._api.get(account.connection_id, path, endpoint=endpoint, priority=priority)
+        self.answers += 1
         arrivals = Arrivals(source)
         if answer.status == 404:
             arrivals.absent.append((resource, key, answer.fetched_at))
@@ -213,7 +254,7 @@ class Reads:
         if found != "fenced":
             since = known.complete_from if known else now
             position = Position(resource, since, now, now)
-            self._store.write(account, Arrivals(source, position=position), now)
+            self._store.write(account, Arrivals(source, positions=[position]), now)
 
     def told(self, account: Connection, resource: str, key: str) -> Found:
         """Read a record that a delivery told of: as part of the week when that is due, else by id.
@@ -310,13 +351,17 @@ class Reads:
             ).fetchall()
         return sorted({row[0] for row in rows} - keys)
 
-    def _count_missed(self, account: Connection, written: Written) -> None:
+    def _count_missed(
+        self, account: Connection, known: Mapping[str, Position], written: Written
+    ) -> None:
         """Count versions that a re-read found and of which no delivery told."""
         objects: dict[tuple[str, str], list[str]] = {}
         with self._sessions.session() as connection:
             for version in written.added:
                 if version.resource not in ("recovery", "sleep", "workout") or version.is_deleted:
                     continue
+                if version.resource not in known:
+                    continue  # the first reading finds everything
                 key = version.key
                 if version.resource == "recovery":
                     recovery = self.newest(account, "recovery", key)

@@ -57,7 +57,7 @@ class Arrivals:
         damaged: Records that cannot be filed, with the path they came from.
         absent: Resource and key of what was asked for by id and answered with 404, with when.
         deleted: Resource and key of what a delivery says is gone, with when.
-        position: What is now read completely.
+        positions: What is now read completely.
     """
 
     source: ReadBy
@@ -65,7 +65,7 @@ class Arrivals:
     damaged: list[tuple[DamagedRecordError, str]] = field(default_factory=list)
     absent: list[tuple[str, str, datetime]] = field(default_factory=list)
     deleted: list[tuple[str, str, datetime]] = field(default_factory=list)
-    position: Position | None = None
+    positions: list[Position] = field(default_factory=list)
 
 
 @dataclass
@@ -137,8 +137,8 @@ class Store:
             written.added = added
             self._quarantine(connection, account, arrivals, counts)
             _watch(connection, account, arrivals, added, now)
-            if arrivals.position is not None:
-                _move(connection, account, arrivals.position)
+            for position in arrivals.positions:
+                _move(connection, account, position)
         self._count(counts, written)
         return written
 

@@ -46,7 +46,13 @@ from ingestion.whoop.errors import (
 )
 from ingestion.whoop.raw_tables import ReadBy
 from ingestion.whoop.reads import Reads
-from ingestion.whoop.reconcile import EVERY, backfill_athlete, reconcile_athlete
+from ingestion.whoop.reconcile import (
+    EVERY,
+    backfill_athlete,
+    begin_athlete,
+    reconcile_athlete,
+)
+from ingestion.whoop.records import COLLECTIONS
 from ingestion.whoop.report import AthleteFailure, WhoopReport
 from ingestion.whoop.sessions import Sessions
 from ingestion.whoop.settings import WhoopSettings
@@ -287,8 +293,7 @@ def read_athletes(
         return
     for place, account in enumerate(alive):
         try:
-            for resource in parts.reads.resources(account):
-                backfill_athlete(parts.reads, account, resource, backfill_days)
+            backfill_athlete(parts.reads, account, backfill_days)
         except BudgetExhausted as error:
             report.failures.append(AthleteFailure(account.player_id, None, "budget", str(error)))
             report.not_reached += [each.player_id for each in alive[place:]]
@@ -299,18 +304,28 @@ def read_athletes(
 
 def _read_athlete(parts: Parts, account: Connection, source: ReadBy, older_than: timedelta) -> bool:
     """Read one athlete; gives whether WHOOP answered nothing at all."""
-    resources = parts.reads.resources(account)
-    down = 0
-    for resource in resources:
+    reads, report = parts.reads, parts.report
+    resources = reads.resources(account)
+    known = reads.positions(account)
+    old = [resource for resource in resources if resource in known or resource not in COLLECTIONS]
+    before = reads.answers
+    is_down = False
+    try:
         try:
-            reconcile_athlete(parts.reads, account, resource, source=source, older_than=older_than)
-        except (ReconnectNeeded, AccountTaken) as error:
-            note_failure(parts.report, account, None, error)
-            return False
+            begin_athlete(reads, account, resources, source)
         except (ServiceUnavailable, MissingScope, RequestRefused) as error:
-            down += isinstance(error, ServiceUnavailable)
-            note_failure(parts.report, account, resource, error)
-    return bool(resources) and down == len(resources)
+            is_down = isinstance(error, ServiceUnavailable)
+            note_failure(report, account, None, error)
+        for resource in old:
+            try:
+                reconcile_athlete(reads, account, resource, source=source, older_than=older_than)
+            except (ServiceUnavailable, MissingScope, RequestRefused) as error:
+                is_down = is_down or isinstance(error, ServiceUnavailable)
+                note_failure(report, account, resource, error)
+    except (ReconnectNeeded, AccountTaken) as error:
+        note_failure(report, account, None, error)
+        return False
+    return is_down and reads.answers == before
 
 
 _ONE_ATHLETES = (ReconnectNeeded, AccountTaken, ServiceUnavailable, MissingScope, RequestRefused)

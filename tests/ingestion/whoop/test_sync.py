@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.database import roles
+from ingestion.database.connection import connect
+from ingestion.sandbox.nba import LeagueSettings
+from ingestion.sandbox.whoop import FaultScript, WhoopSandbox, WhoopSandboxSettings
+from ingestion.settings import Settings
+from ingestion.whoop import sync
+from ingestion.whoop.report import WhoopReport
+from ingestion.whoop.settings import WhoopSettings
+from tests.ingestion.whoop.sandboxed import (
+    SandboxClock,
+    connect_member,
+    decide,
+    held,
+    inbox,
+    stored,
+    whoop_settings,
+)
+
+NOW = datetime(2025, 12, 1, 17, tzinfo=UTC)
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+@dataclasses.dataclass
+class World:
+    """A simulated service, a database, and what reads the one into the other."""
+
+    sandbox: WhoopSandbox
+    settings: Settings
+    whoop: WhoopSettings
+    clock: SandboxClock
+
+    def sync(self, **kw: Any) -> WhoopReport:
+        return sync.ingest(
+            self.settings,
+            self.whoop,
+            clock=self.clock,
+            show_progress=False,
+            settling=timedelta(0),
+            **kw,
+        )
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with connect(self.settings, roles.INGEST) as connection:
+            cursor = connection.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def join(self, members: int) -> None:
+        for user_id in self.sandbox.members[:members]:
+            connect_member(self.sandbox, self.settings, self.whoop, user_id)
+
+
+def world_of(
+    database: Settings, tmp_path: Path, roster: int = 3, **more: Any
+) -> tuple[WhoopSandbox, World]:
+    limits = {"requests_per_minute": 10_000, "requests_per_day": 1_000_000} | more
+    sandbox = WhoopSandbox(
+        WhoopSandboxSettings(
+            roster_size=roster, now=NOW, league=LeagueSettings(team_count=4), **limits
+        )
+    )
+    settings = dataclasses.replace(database, state_directory=tmp_path / "state")
+    return sandbox, World(sandbox, settings, whoop_settings(sandbox), SandboxClock(sandbox))
+
+
+@pytest.fixture
+def world(database: Settings, tmp_path: Path) -> Iterator[World]:
+    sandbox, made = world_of(database, tmp_path)
+    with sandbox:
+        yield made
+
+
+def test_a_first_sync_loads_everything_and_a_second_adds_nothing(world: World) -> None:
+    world.join(3)
+    first = world.sync()
+    assert first.exit_code == 0, first
+    assert first.athletes == 3
+    assert stored(world.settings) == held(world.sandbox, world.sandbox.members[:3])
+    assert first.versions_added > 300
+    # a month of an athlete is large enough for dlt, one package each
+    assert world.query("select count(*) from raw_whoop._dlt_loads where status = 0") == [(3,)]
+    assert world.query("select 1 from raw_whoop.sleep where _dlt_load_id = 'direct'") == []
+    second = world.sync()
+    assert (second.versions_added, second.stale, second.deletions) == (0, 0, 0)
+    assert second.unchanged > 0
+    assert world.query("select distinct status from operations.ingest_runs") == [("done",)]
+
+
+def test_days_pass_and_the_tables_follow(world: World) -> None:
+    world.join(2)
+    members = world.sandbox.members[:2]
+    world.sync()
+    for _ in range(3):
+        world.sandbox.advance(timedelta(days=1))
+        world.sync()
+        assert stored(world.settings) == held(world.sandbox, members)
+
+
+def test_edits_and_deletions_are_found_without_webhooks(world: World) -> None:
+    world.join(1)
+    user_id = world.sandbox.members[0]
+    world.sync()
+    [(sleep,)] = world.query(
+        """
+        select record_key from raw_whoop.sleep where not (payload -> 'nap')::boolean
+        order by payload ->> 'start' desc limit 1 offset 2
+        """
+    )
+    [(workout,)] = world.query(
+        "select record_key from raw_whoop.workout order by payload ->> 'start' desc limit 1"
+    )
+    world.sandbox.edit_sleep(sleep, timedelta(minutes=-30))
+    world.sandbox.advance(timedelta(hours=1))
+    world.sync()
+    assert stored(world.settings) == held(world.sandbox, [user_id])
+    world.sandbox.delete_workout(workout)
+    world.sandbox.delete_sleep(sleep)
+    world.sandbox.advance(timedelta(hours=1))
+    report = world.sync()
+    assert report.deletions == 3  # sleep, its recovery, workout
+    assert stored(world.settings) == held(world.sandbox, [user_id])
+    assert world.sync().deletions == 0
+
+
+def test_backfill_goes_back_in_chunks(database: Settings, tmp_path: Path) -> None:
+    sandbox, world = world_of(database, tmp_path, roster=1, history_days=120)
+    with sandbox:
+        world.join(1)
+        world.sync()
+        before = len(stored(world.settings))
+        report = world.sync(backfill_days=130)
+        assert report.exit_code == 0
+        assert len(stored(world.settings)) > 3 * before
+        assert stored(world.settings) == held(sandbox, sandbox.members)
+        assert world.sync(backfill_days=130).versions_added == 0
+
+
+def test_one_athlete_who_left_does_not_stop_the_others(world: World) -> None:
+    world.join(3)
+    world.sandbox.revoke_in_app(world.sandbox.members[1])
+    report = world.sync()
+    assert report.exit_code == 3
+    [failure] = report.failures
+    assert failure.reason in ("access_withdrawn", "grant_refused")
+    others = [world.sandbox.members[0], world.sandbox.members[2]]
+    assert stored(world.settings) == held(world.sandbox, others)
+    assert world.sync().exit_code == 0  # he is not asked for any more
+
+
+def test_a_withdrawal_while_reading_writes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.join(1)
+    [(player_id,)] = world.query("select player_id from operations.wearable_connections")
+    pages = sync.WhoopApi.pages
+
+    def and_then_he_withdraws(*args: Any, **kw: Any) -> Iterator[Any]:
+        yield from pages(*args, **kw)
+        with connect(world.settings, roles.INGEST) as connection:
+            decide(connection, player_id, "withdrawn")
+
+    monkeypatch.setattr(sync.WhoopApi, "pages", and_then_he_withdraws)
+    report = world.sync()
+    assert report.fenced == 1
+    assert stored(world.settings) == {}
+    assert world.query("select * from operations.whoop_sync_positions") == []
+
+
+def test_work_of_an_older_generation_writes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.join(1)
+    pages = sync.WhoopApi.pages
+
+    def and_then_he_connects_anew(*args: Any, **kw: Any) -> Iterator[Any]:
+        yield from pages(*args, **kw)
+        connect_member(world.sandbox, world.settings, world.whoop, world.sandbox.members[0])
+
+    monkeypatch.setattr(sync.WhoopApi, "pages", and_then_he_connects_anew)
+    assert world.sync().fenced == 1
+    assert stored(world.settings) == {}
+    monkeypatch.undo()
+    assert world.sync().exit_code == 0
+    assert stored(world.settings) == held(world.sandbox, world.sandbox.members[:1])
+
+
+def test_profile_and_body_come_only_when_asked_for(database: Settings, tmp_path: Path) -> None:
+    sandbox, world = world_of(database, tmp_path, roster=1)
+    with sandbox:
+        world.whoop = whoop_settings(sandbox, ("profile", "body"))
+        world.join(1)
+        assert world.sync().versions_added == 2
+        [(profile,)] = world.query("select payload from raw_whoop.profile")
+        assert set(profile) == {"user_id", "first_name", "last_name"}
+        assert world.sync().unchanged == 0  # once a day
+        assert world.query("select count(*) from raw_whoop.cycle") == [(0,)]
+
+
+def test_a_player_without_connection_is_told(world: World) -> None:
+    with pytest.raises(Exception, match="--player: 7 has no active WHOOP connection"):
+        world.sync(player_id="7")
+    with pytest.raises(Exception, match="--backfill: 0 is outside"):
+        world.sync(backfill_days=0)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"last_page": "null", "future_field": True, "step_count": "present"},
+        {"last_page": "empty", "step_count": "null", "rate_window": "sliding"},
+    ],
+)
+def test_what_is_not_documented_changes_nothing(world: World, switches: dict[str, Any]) -> None:
+    world.join(1)
+    world.sandbox.switch(**switches)
+    report = world.sync()
+    assert stored(world.settings) == held(world.sandbox, world.sandbox.members[:1])
+    if "future_field" in switches:
+        assert report.fields_left_out["cycle.x_future_field"] > 0
+        kept = world.query("select count(*) from raw_whoop.cycle where payload ? 'x_future_field'")
+        assert kept == [(0,)]
+    assert world.sync().versions_added == 0
+
+
+def live_days(world: World, days: int) -> None:
+    """Days with webhooks on, a worker that looks every ten minutes, and a reconcile job."""
+    report = WhoopReport()
+    with sync.opened(
+        world.settings, world.whoop, world.clock, report, settling=timedelta(0)
+    ) as parts:
+        for step in range(days * 144):
+            world.sandbox.advance(timedelta(minutes=10))
+            world.query("update operations.webhook_inbox set not_before = now()")
+            parts.worker.work_off()
+            sync.watch_once(parts)
+            if step % 36 == 35:
+                sync.reconcile(world.settings, world.whoop, clock=world.clock)
+
+
+def test_a_live_day_needs_at_most_eight_requests_per_athlete(
+    database: Settings, tmp_path: Path
+) -> None:
+    sandbox, world = world_of(
+        database, tmp_path, roster=6, requests_per_minute=100, requests_per_day=10_000
+    )
+    with sandbox, inbox(world.settings, sandbox):
+        world.join(6)
+        world.sync()
+        live_days(world, 1)  # the day after a first sync is special: everything was just read
+        began = world.clock.now()
+        live_days(world, 2)
+        assert stored(world.settings) == held(sandbox, sandbox.members)
+        [(requests,)] = world.query(
+            """
+            select count(*) from operations.whoop_requests
+            where requested_at > %s and endpoint <> 'token'
+            """,
+            began,
+        )
+        per_athlete_day = requests / 6 / 2
+        print("requests per athlete and live day:", per_athlete_day)
+        assert 3 < per_athlete_day <= 8
+        assert not any(line.status == 429 for line in sandbox.requests())
+        told = world.query(
+            "select status, outcome, count(*) from operations.webhook_inbox group by 1, 2"
+        )
+        assert {status for status, _, _ in told} == {"done"}, told
+
+
+FAULTS = {
+    "lost": FaultScript(lost_rate=0.4),
+    "twice": FaultScript(duplicate_rate=0.6),
+    "out of order": FaultScript(reorder_rate=0.5, reorder_seconds=1800),
+    "early": FaultScript(early_rate=0.6, early_seconds=900),
+    "errors": FaultScript(error_rate=0.1),
+    "skew": FaultScript(clock_skew_seconds=300),
+    "all": FaultScript(
+        lost_rate=0.2, duplicate_rate=0.2, reorder_rate=0.2, early_rate=0.2, error_rate=0.05
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_goes_wrong_the_tables_end_the_same(
+    database: Settings, tmp_path: Path, fault: str
+) -> None:
+    sandbox, world = world_of(database, tmp_path, roster=2, faults=FAULTS[fault])
+    with sandbox, inbox(world.settings, sandbox):
+        world.join(2)
+        world.sync()
+        live_days(world, 1)
+        [(sleep,)] = world.query(
+            """
+            select record_key from raw_whoop.record_versions
+            where resource = 'sleep' and is_newest and not is_deleted
+            order by payload ->> 'start' desc limit 1 offset 1
+            """
+        )
+        sandbox.delete_sleep(sleep)
+        live_days(world, 1)
+        world.sync()
+        assert stored(world.settings) == held(sandbox, sandbox.members)
