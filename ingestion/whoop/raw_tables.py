@@ -152,8 +152,11 @@ def judge(version: Version, stored: Sequence[StoredVersion]) -> tuple[Verdict, V
         fetched_at += timedelta(microseconds=1)
     version = replace(version, fetched_at=fetched_at)
     if version.is_deleted:
-        # a record that was read after it was said to be gone is there
-        return ("new", version) if fetched_at > newest.fetched_at else ("stale", None)
+        # a record that was read after it was said to be gone is there, whatever that reading said
+        last_read = max(
+            (known.fetched_at for known in stored if not known.is_deleted), default=_NEVER
+        )
+        return ("new", version) if fetched_at > last_read else ("stale", None)
     last_deleted = max((known.fetched_at for known in stored if known.is_deleted), default=_NEVER)
     becomes_newest = fetched_at > last_deleted and (
         newest.is_deleted

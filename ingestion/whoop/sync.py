@@ -407,6 +407,7 @@ def follow(
     *,
     clock: Clock = _SYSTEM_CLOCK,
     say: Callable[[str], None],
+    settling: timedelta = SETTLING,
 ) -> None:
     """Work off deliveries as they come, the watch-list and the reconcile job, until stopped.
 
@@ -418,6 +419,7 @@ def follow(
         stop: Set it to end.
         clock: Tells the time and waits.
         say: Gets a line when something was done or failed.
+        settling: How long a delivery waits for others about its object.
 
     Raises:
         ClutchError: If it cannot begin; what happens later is said and tried again.
@@ -430,7 +432,7 @@ def follow(
             report = WhoopReport()
             with (
                 database.connect(settings, roles.INGEST, autocommit=True) as listening,
-                opened(settings, whoop, clock, report) as parts,
+                opened(settings, whoop, clock, report, settling=settling) as parts,
             ):
                 listening.execute(f"listen {CHANNEL}")
                 while not stop.is_set():

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +18,7 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import LeagueSettings
 from ingestion.sandbox.whoop import FaultScript, WhoopSandbox, WhoopSandboxSettings
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.whoop import sync
 from ingestion.whoop.report import WhoopReport
 from ingestion.whoop.settings import WhoopSettings
@@ -20,6 +26,7 @@ from tests.ingestion.whoop.sandboxed import (
     SandboxClock,
     connect_member,
     decide,
+    environment,
     held,
     inbox,
     stored,
@@ -229,6 +236,137 @@ def test_what_is_not_documented_changes_nothing(world: World, switches: dict[str
         kept = world.query("select count(*) from raw_whoop.cycle where payload ? 'x_future_field'")
         assert kept == [(0,)]
     assert world.sync().versions_added == 0
+
+
+def test_damaged_records_are_set_aside_and_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.join(1)
+    pages = sync.WhoopApi.pages
+
+    def damaged(api: Any, connection_id: Any, path: str, **kw: Any) -> Iterator[Any]:
+        for page in pages(api, connection_id, path, **kw):
+            if path == "/v2/cycle":
+                page[1]["start"] = "soon"
+                page[2]["user_id"] = 12
+                del page[3]["id"]
+            yield page
+
+    monkeypatch.setattr(sync.WhoopApi, "pages", damaged)
+    report = world.sync()
+    assert report.exit_code == 3
+    assert sorted(item.reason for item in report.quarantined) == [
+        "bad_time",
+        "no_key",
+        "wrong_user",
+    ]
+    kept = world.query(
+        """
+        select reason, body is null, origin like '%%/v2/cycle' from operations.quarantine
+        where source = 'whoop' order by 1
+        """
+    )
+    assert kept == [("bad_time", False, True), ("no_key", False, True), ("wrong_user", True, True)]
+    monkeypatch.undo()
+    repaired = world.sync()
+    assert repaired.resolved == 2  # what has no key cannot be told to be the same
+    assert stored(world.settings) == held(world.sandbox, world.sandbox.members[:1])
+
+
+def test_the_first_record_names_the_account(world: World) -> None:
+    user_id = world.sandbox.members[0]
+    connect_member(world.sandbox, world.settings, world.whoop, user_id, is_named=False)
+    world.sync()
+    account = "select provider_user_id from operations.wearable_connections"
+    assert world.query(account) == [(user_id,)]
+
+
+def test_a_spent_budget_ends_the_run_with_a_list(database: Settings, tmp_path: Path) -> None:
+    sandbox, world = world_of(database, tmp_path, requests_per_day=14)
+    with sandbox:
+        world.join(3)
+        report = world.sync()
+        assert report.exit_code == 3
+        assert report.not_reached
+        assert {failure.reason for failure in report.failures} == {"budget"}
+        assert not any(line.status == 429 for line in sandbox.requests())
+        sandbox.advance(timedelta(days=1, minutes=5))
+        world.sync()
+        sandbox.advance(timedelta(days=1, minutes=5))
+        world.sync()
+        assert set(
+            world.query("select distinct connection_id from operations.whoop_sync_positions")
+        ) == set(world.query("select connection_id from operations.wearable_connections"))
+
+
+def test_two_syncs_at_once_add_everything_once(world: World) -> None:
+    world.join(2)
+    reports: list[WhoopReport] = []
+    threads = [threading.Thread(target=lambda: reports.append(world.sync())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stored(world.settings) == held(world.sandbox, world.sandbox.members[:2])
+    assert min(report.versions_added for report in reports) == 0
+    assert (
+        world.query(
+            """
+            select resource, record_key from raw_whoop.record_versions
+            group by 1, 2 having count(*) > count(distinct content_hash)
+            """
+        )
+        == []
+    )
+
+
+def test_follow_works_deliveries_off_as_they_come(world: World) -> None:
+    world.join(1)
+    world.sync()
+    stop = threading.Event()
+    said: list[str] = []
+    follower = threading.Thread(
+        target=sync.follow,
+        args=(world.settings, world.whoop, stop),
+        kwargs={"clock": world.clock, "say": said.append, "settling": timedelta(0)},
+    )
+    follower.start()
+    try:
+        with inbox(world.settings, world.sandbox):
+            world.sandbox.advance(timedelta(hours=20))
+        until = time.monotonic() + 30
+        waiting = "select count(*) from operations.webhook_inbox where status = 'waiting'"
+        while world.query(waiting) != [(0,)] and time.monotonic() < until:
+            time.sleep(0.1)
+        assert world.query(waiting) == [(0,)]
+    finally:
+        stop.set()
+        follower.join(20)
+    assert not follower.is_alive()
+    assert any("deliveries: done" in line for line in said), said
+    sleeps = {key for key in stored(world.settings) if key[0] in ("sleep", "recovery", "cycle")}
+    wanted = {
+        key
+        for key in held(world.sandbox, world.sandbox.members[:1])
+        if key[0] in ("sleep", "recovery", "cycle")
+    }
+    assert sleeps == wanted
+
+
+def test_the_command_prints_what_was_done(world: World) -> None:
+    world.join(1)
+    done = subprocess.run(
+        [sys.executable, "-m", "clutch", "ingest", "whoop", "--json"],
+        env={**os.environ, **environment(world.whoop, world.settings)},
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["athletes"] == 1
+    assert report["exit_code"] == 0
 
 
 def live_days(world: World, days: int) -> None:
