@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import dlt
@@ -246,8 +246,21 @@ class _Run:
 
 
 def _accounts(sessions: Sessions) -> list[Connection]:
+    """The connections that may be asked for, the longest unread first.
+
+    Where the budget does not reach everybody, a fixed order would leave the same athletes out.
+    """
     with sessions.session() as connection:
-        return active_connections(connection)
+        accounts = active_connections(connection)
+        rows = connection.execute(
+            """
+            select connection_id, min(synced_at) from operations.whoop_sync_positions
+            group by connection_id
+            """
+        ).fetchall()
+    read_at = {row[0]: row[1] for row in rows}
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(accounts, key=lambda account: read_at.get(account.connection_id, never))
 
 
 def read_athletes(

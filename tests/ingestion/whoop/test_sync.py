@@ -246,7 +246,7 @@ def test_damaged_records_are_set_aside_and_counted(
 
     def damaged(api: Any, connection_id: Any, path: str, **kw: Any) -> Iterator[Any]:
         for page in pages(api, connection_id, path, **kw):
-            if path == "/v2/cycle":
+            if path == "/v2/cycle" and len(page) == 25:
                 page[1]["start"] = "soon"
                 page[2]["user_id"] = 12
                 del page[3]["id"]
