@@ -5,9 +5,10 @@ Tables ``cycle``, ``recovery``, ``sleep``, ``workout``, ``profile`` and ``body``
 Which version is the newest is written down in the view ``raw_whoop.record_versions``; what is asked
 here is the same rule turned round: would this one become the newest?
 
-Two ways lead in and leave equal rows. A package of dlt costs 0.4 s whatever it holds, which a first
-sync of a month (100 to 150 versions) does not notice. The few rows of a webhook or of a trailing
-week (0 to 5) go by one statement (3 ms) in the transaction that looked whether they may be written.
+Two ways lead in and leave equal rows. A package of dlt costs 0.2 s for 5 rows as for 130, which a
+first sync of a month (100 to 150 versions) does not notice beside its 7 requests. The few rows of a
+webhook or of a trailing week (0 to 5) go by one statement per table (2.5 ms, 4.4 ms for 130), in
+the transaction that looked whether they may be written.
 """
 
 from __future__ import annotations
