@@ -49,6 +49,43 @@ _GAMES = """
 """
 
 
+_WHOOP = """
+    with entries as (
+        select 1 as place, 'connections ' || status as what, count(*) as entries,
+            string_agg(distinct status_reason, ', ' order by status_reason) as detail
+        from operations.wearable_connections
+        group by status
+        union all
+        select 2, 'deliveries ' || status, count(*),
+            string_agg(distinct outcome, ', ' order by outcome)
+        from operations.webhook_inbox
+        where status in ('waiting', 'failed')
+        group by status
+        union all
+        select 3, 'deliveries turned away, 24 h', sum(refused)::bigint,
+            string_agg(distinct reason, ', ' order by reason)
+        from operations.webhook_refusals
+        where hour > now() - interval '24 hours'
+        having sum(refused) > 0
+        union all
+        select 4, 'records watched until settled', count(*),
+            string_agg(distinct reason, ', ' order by reason)
+        from operations.whoop_watched_records
+        having count(*) > 0
+        union all
+        select 5, 'requests, 24 h', count(*),
+            count(distinct connection_id) || ' athletes, '
+            || count(*) filter (where was_held) || ' held, '
+            || count(*) filter (where http_status = 429) || ' refused (429)'
+        from operations.whoop_requests
+        where requested_at > now() - interval '24 hours'
+        having count(*) > 0
+    )
+
+    select what, entries, detail from entries order by place, what
+"""
+
+
 @dataclass(frozen=True)
 class Status:
     """One look at the operational side of a database.
@@ -62,6 +99,8 @@ class Status:
         runs: The newest runs: command, status, started and finished (UTC), counts.
         quarantine: Open quarantine entries: source, resource, reason, entries, games (or other
             records), newest sight (UTC).
+        whoop: What, how many, and details: connections, deliveries that wait or failed or were
+            turned away, records watched, requests.
     """
 
     migration: str | None
@@ -69,6 +108,7 @@ class Status:
     games: list[tuple[Any, ...]] | None
     runs: list[tuple[Any, ...]]
     quarantine: list[tuple[Any, ...]]
+    whoop: list[tuple[Any, ...]]
 
     def tables(self) -> list[tuple[str, list[str], list[tuple[Any, ...]]]]:
         """Title, headings and rows of each table, for a terminal."""
@@ -92,6 +132,7 @@ class Status:
                 ["source", "resource", "reason", "entries", "records", "last seen"],
                 self.quarantine,
             ),
+            ("WHOOP", ["what", "how many", "details"], self.whoop),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -112,7 +153,7 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
     check(settings)
     migration = migrate.current(settings)
     if migration is None:
-        return Status(None, [], None, [], [])
+        return Status(None, [], None, [], [], [])
     newest = list(migrate.revisions())[-1]
     if migration != newest:
         raise ClutchError(
@@ -150,7 +191,8 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
             group by source, resource, reason order by source, resource, reason
             """
         ).fetchall()
-    return Status(migration, raw, _read_games(settings), last_runs, quarantine)
+        whoop = connection.execute(_WHOOP).fetchall()
+    return Status(migration, raw, _read_games(settings), last_runs, quarantine, whoop)
 
 
 def _read_games(settings: Settings) -> list[tuple[Any, ...]] | None:

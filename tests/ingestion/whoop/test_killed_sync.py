@@ -70,9 +70,10 @@ else:
 
 SYNC_STEPS = [
     ("asked", 3),
+    # only a first reading has enough rows for dlt
+    ("loaded", 0),
     ("read", 1),
     ("fenced", 1),
-    ("loaded", 0),
     ("watched", 1),
     ("moved", 2),
     ("written", 0),

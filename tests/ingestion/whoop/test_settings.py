@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
-from cryptography.fernet import Fernet
 
 from ingestion.errors import SettingError
 from ingestion.whoop.settings import TERMS_CONFIRMED, WhoopSettings
 
-KEY = Fernet.generate_key().decode()
+# the same in every process of tests: it is part of their names
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 GOOD = {
     "WHOOP_API_BASE_URL": "http://127.0.0.1:9/developer",
     "WHOOP_OAUTH_BASE_URL": "http://127.0.0.1:9/oauth/oauth2",
