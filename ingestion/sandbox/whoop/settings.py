@@ -227,7 +227,7 @@ class WhoopSandboxSettings:
     league: LeagueSettings = field(default_factory=LeagueSettings)
     client_id: str = "sandbox-client"
     client_secret: str = field(default="sandbox-secret", repr=False)
-    redirect_uris: tuple[str, ...] = ("http://127.0.0.1:8002/whoop/callback",)
+    redirect_uris: tuple[str, ...] = ("http://127.0.0.1:8080/oauth/callback",)
     webhook_urls: tuple[str, ...] = ()
     requests_per_minute: int = 100
     requests_per_day: int = 10_000

@@ -7,16 +7,13 @@ import time
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
-
 from ingestion.consent.settings import ConsentSettings
 from ingestion.database.connection import connect
 from ingestion.database.roles import INGEST
+from ingestion.sandbox import whoop as sandbox
 from ingestion.settings import Settings
 from ingestion.whoop.receiver.app import WEBHOOKS_PATH, Receiver
 from tests.ingestion.whoop.athletes import CLIENT_SECRET, Athlete, whoop_settings
-
-sandbox = pytest.importorskip("ingestion.sandbox.whoop")
 
 
 class SandboxClock:
