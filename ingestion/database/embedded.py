@@ -499,7 +499,11 @@ def _make_database(settings: Settings) -> None:
     with psycopg.connect(url(settings, ADMIN, "postgres"), autocommit=True) as connection:
         query = "select from pg_database where datname = %s"
         if connection.execute(query, [DATABASE]).fetchone() is None:
-            connection.execute(f"create database {DATABASE}")
+            # a starter that was killed may have left a session that is making it at this moment
+            with contextlib.suppress(
+                psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation
+            ):
+                connection.execute(f"create database {DATABASE}")
 
 
 def _log_since(home: Path, start_byte: int) -> str:

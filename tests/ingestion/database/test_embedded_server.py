@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -207,6 +208,18 @@ def test_a_starter_killed_midway_leaves_nothing_in_the_way(
     assert execute(settings, "select current_database()") == [("clutch",)]
     home = (settings.state_directory / "postgres").resolve()
     assert list(home.glob("initdb-*")) == []
+
+
+def test_a_database_that_another_session_is_making_is_no_error(server: Settings) -> None:
+    """A killed starter's session goes on in the server; the next starter meets it."""
+    for _ in range(3):
+        with psycopg.connect(
+            embedded.url(server, embedded.ADMIN, "postgres"), autocommit=True
+        ) as connection:
+            connection.execute("drop database clutch with (force)")
+        with ThreadPoolExecutor(4) as executor:
+            list(executor.map(embedded._make_database, [server] * 4))
+        assert execute(server, "select current_database()") == [("clutch",)]
 
 
 def test_an_interrupted_starter_leaves_the_server_running(
