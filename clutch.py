@@ -99,7 +99,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -107,6 +107,9 @@ from rich.table import Table
 
 from ingestion.errors import ClutchError
 from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestion.ledger import QuarantinedItem
 
 DEMO_DATABASE = "clutch_demo"
 as_json = click.option("--json", "as_json", is_flag=True, help="Print machine-readable results.")
@@ -498,16 +501,18 @@ def ingest_nba(
     if as_json:
         click.echo(json.dumps(report.as_dict(), default=str))
     else:
-        for item in report.quarantined[:20]:
-            click.echo(f"quarantined: {item.resource} {item.record_key}: {item.detail}", err=True)
-        if len(report.quarantined) > 20:
-            click.echo(
-                f"... and {len(report.quarantined) - 20} more in operations.quarantine", err=True
-            )
+        _print_quarantined(report.quarantined)
         for sentence in report.hosts_given_up:
             click.echo(f"given up for this run: {sentence}", err=True)
         click.echo(report.closing_line())
     sys.exit(report.exit_code)
+
+
+def _print_quarantined(items: Sequence[QuarantinedItem], most: int = 20) -> None:
+    for item in items[:most]:
+        click.echo(f"quarantined: {item.resource} {item.record_key}: {item.detail}", err=True)
+    if len(items) > most:
+        click.echo(f"... and {len(items) - most} more in operations.quarantine", err=True)
 
 
 @ingest.command("whoop")
@@ -556,8 +561,7 @@ def ingest_whoop(
     if as_json:
         click.echo(json.dumps(report.as_dict(), default=str))
     else:
-        for item in report.quarantined[:20]:
-            click.echo(f"quarantined: {item.resource} {item.record_key}: {item.detail}", err=True)
+        _print_quarantined(report.quarantined)
         for failure in report.failures[:20]:
             click.echo(f"player {failure.player_id}: {failure.detail}", err=True)
         if report.not_reached:
