@@ -263,6 +263,12 @@ def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> N
 
 # views on tables that are never replaced; a mart's view falls with its table
 _FOLLOW_BY_THEMSELVES = "path:dbt_project/models/staging,config.materialized:view"
+# nights do not change while a game is played: what was known before it stands since the last build
+_OF_THE_BODY = (
+    "path:dbt_project/models/staging/whoop",
+    "path:dbt_project/models/intermediate/wearables",
+    "path:dbt_project/models/marts/wearables",
+)
 
 
 class WarmDbt:
@@ -301,7 +307,8 @@ class WarmDbt:
             self._invoke("build", "--exclude-resource-types", "test", "unit_test")
             self._is_built = True
             return
-        self._invoke("run", "--select", "+clutch_leaderboard", "--exclude", _FOLLOW_BY_THEMSELVES)
+        known = (_FOLLOW_BY_THEMSELVES, *_OF_THE_BODY)
+        self._invoke("run", "--select", "+clutch_leaderboard", "--exclude", *known)
 
     def run_other_marts(self) -> None:
         """Then the other marts that tell of clutch time; schedule and quality wait for a build.
@@ -310,7 +317,7 @@ class WarmDbt:
             ClutchError: If a model failed; names each with its message.
         """
         marts = ("+clutch_player_totals", "+clutch_situations")
-        known = (_FOLLOW_BY_THEMSELVES, "+clutch_leaderboard")
+        known = (_FOLLOW_BY_THEMSELVES, "+clutch_leaderboard")  # and with it all of the body
         self._invoke("run", "--select", *marts, "--exclude", *known)
 
     def _invoke(self, *command: str) -> None:

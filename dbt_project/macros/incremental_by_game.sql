@@ -132,5 +132,12 @@ version, so that an incremental run after a change equals a full refresh.
         'game_quality_max_contradicting_shots', 'game_quality_shot_tolerance_feet',
         'game_quality_max_players_without_minutes', 'game_quality_max_duration_minutes',
         'wall_clock_max_implausible_share',
+        'baseline_window_nights', 'baseline_min_nights', 'rolling_window_nights',
+        'rolling_mean_min_nights', 'rolling_variation_min_nights', 'normal_range_half_width_sd',
+        'night_max_hours_before_tipoff', 'night_close_hours_before_tipoff', 'waking_window_start_hour',
+        'waking_window_end_hour', 'strain_max_hours_before_tipoff', 'sleep_max_unrecorded_share',
+        'late_sync_hours', 'long_cycle_hours', 'far_from_arena_hours',
+        'calibrating_quality_ratio', 'upcoming_games_hours', 'game_duration_minutes',
+        'days_before_device',
     ]) }}
 {%- endmacro %}

@@ -88,3 +88,17 @@
         else {{ default__json_has_elements(object, keys) }}
     end
 {%- endmacro %}
+
+{#- A number of a JSON object as float8; null when it is absent, no number, or longer than any measurement. -#}
+{% macro json_number(object, key) -%}
+    {{ return(adapter.dispatch('json_number')(object, key)) }}
+{%- endmacro %}
+
+{% macro default__json_number(object, key) -%}
+    case
+        when
+            jsonb_typeof({{ object }} -> '{{ key }}') = 'number'
+            and length({{ object }} ->> '{{ key }}') <= 30
+            then ({{ object }} ->> '{{ key }}')::float8
+    end
+{%- endmacro %}

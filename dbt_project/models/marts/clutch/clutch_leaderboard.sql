@@ -22,11 +22,29 @@ seasons as (
         avg(scores.clutch_score)::numeric(5, 2) as avg_clutch_score,
         sum(scores.points_scored)::integer as points_scored,
         sum(scores.points_over_expected)::numeric(8, 4) as points_over_expected,
-        sum(scores.win_probability_added) as win_probability_added,
-        avg(scores.recovery_score_pregame) as avg_recovery_score
+        sum(scores.win_probability_added) as win_probability_added
     from scores
     inner join games on scores.game_id = games.game_id
     group by scores.player_id, games.season
+),
+
+-- each game counts once, however many stretches of clutch time it had
+recoveries as (
+    select
+        player_id,
+        season,
+        count(recovery_score_pregame)::integer as recovery_games,
+        avg(recovery_score_pregame) as avg_recovery_score
+    from (
+        select distinct
+            scores.player_id,
+            scores.game_id,
+            games.season,
+            scores.recovery_score_pregame
+        from scores
+        inner join games on scores.game_id = games.game_id
+    ) as player_games
+    group by player_id, season
 ),
 
 ranked as (
@@ -49,8 +67,11 @@ select
     seasons.points_scored,
     seasons.points_over_expected,
     seasons.win_probability_added,
-    seasons.avg_recovery_score
+    recoveries.avg_recovery_score,
+    recoveries.recovery_games
 from seasons
 inner join players on seasons.player_id = players.player_id
+left join recoveries
+    on seasons.player_id = recoveries.player_id and seasons.season = recoveries.season
 left join ranked
     on seasons.player_id = ranked.player_id and seasons.season = ranked.season

@@ -1,5 +1,4 @@
 -- Grain: one row per game that counts and that any schedule version of its season has listed.
--- "Now" is the newest time at which anything was read: the same data give the same table.
 with versions as (
     select
         *,
@@ -27,15 +26,9 @@ game_versions as (
 
 clock as (
     select
-        max(seen_at) as observed_at,
-        max(seen_at) - interval '6 hours' as six_hours_before
-    from (
-        select max(last_read_at) as seen_at from {{ ref('stg_nba__last_reads') }}
-        union all
-        select max(fetched_at) as seen_at from game_versions
-        union all
-        select max(fetched_at) as seen_at from {{ ref('stg_nba__fixture_versions') }}
-    ) as seen
+        observed_at,
+        observed_at - interval '6 hours' as six_hours_before
+    from {{ ref('int_observation_time') }}
 ),
 
 tipoffs as (

@@ -1,0 +1,115 @@
+-- Grain: one row per athlete and local date on which he woke from a main sleep.
+-- A date may have two main sleeps, each with a cycle and a recovery of its own: HRV is their mean, the rest is the last scored one's.
+{{ config(materialized='table') }}
+
+with ranges as (
+    select * from {{ ref('int_plausible_ranges') }}
+),
+
+cycles as (
+    select * from {{ ref('int_cycles_current') }}
+    where score_state = 'SCORED'
+),
+
+nights as (
+    select
+        sleeps.player_id,
+        sleeps.device_id,
+        sleeps.session_id,
+        sleeps.reading_at,
+        sleeps.utc_offset_minutes,
+        sleeps.score_state as sleep_score_state,
+        recoveries.score_state as recovery_score_state,
+        coalesce(recoveries.is_calibrating, false) as is_calibrating,
+        -- a date as people of the place wrote it when he woke
+        {{ local_day('sleeps.reading_at', 'sleeps.utc_offset_minutes') }} as summary_date,
+        case
+            when
+                recoveries.hrv_rmssd_ms between ranges.hrv_rmssd_lowest and ranges.hrv_rmssd_highest
+                then recoveries.hrv_rmssd_ms
+        end as hrv_rmssd_ms,
+        case
+            when
+                recoveries.recovery_score_pct
+                between ranges.recovery_score_lowest and ranges.recovery_score_highest
+                then recoveries.recovery_score_pct
+        end as recovery_score_pct,
+        case
+            when
+                recoveries.resting_heart_rate_bpm
+                between ranges.resting_heart_rate_lowest and ranges.resting_heart_rate_highest
+                then recoveries.resting_heart_rate_bpm
+        end as resting_heart_rate_bpm,
+        case
+            when
+                sleeps.sleep_performance_pct
+                between ranges.sleep_performance_lowest and ranges.sleep_performance_highest
+                then sleeps.sleep_performance_pct
+        end as sleep_performance_pct,
+        case
+            when
+                sleeps.asleep_minutes
+                between ranges.time_asleep_lowest and ranges.time_asleep_highest
+                then sleeps.asleep_minutes
+        end as asleep_minutes,
+        case
+            when cycles.strain between ranges.day_strain_lowest and ranges.day_strain_highest
+                then cycles.strain
+        end as day_strain
+    from {{ ref('int_sleeps_current') }} as sleeps
+    cross join ranges
+    left join {{ ref('int_recoveries_current') }} as recoveries
+        on
+            sleeps.device_id = recoveries.device_id
+            and sleeps.session_id = recoveries.session_id
+    left join cycles
+        on sleeps.device_id = cycles.device_id and sleeps.cycle_id = cycles.session_id
+    where not sleeps.is_nap
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by player_id, summary_date
+            order by
+                case when hrv_rmssd_ms is null then 1 else 0 end asc,
+                reading_at desc,
+                session_id asc
+        ) as place
+    from nights
+),
+
+by_date as (
+    select
+        player_id,
+        summary_date,
+        count(*)::integer as main_sleep_count,
+        avg(hrv_rmssd_ms::numeric(12, 6))::float8 as hrv_rmssd_avg,
+        -- two days' strains cannot be added: the scale is not linear
+        max(day_strain) as day_strain
+    from nights
+    group by player_id, summary_date
+)
+
+select
+    ranked.player_id,
+    ranked.summary_date,
+    ranked.device_id,
+    ranked.session_id as sleep_id,
+    ranked.reading_at as woke_at,
+    ranked.utc_offset_minutes,
+    ranked.sleep_score_state,
+    ranked.recovery_score_state,
+    ranked.is_calibrating,
+    by_date.main_sleep_count,
+    by_date.hrv_rmssd_avg,
+    ranked.recovery_score_pct,
+    ranked.resting_heart_rate_bpm,
+    ranked.sleep_performance_pct,
+    ranked.asleep_minutes,
+    by_date.day_strain
+from ranked
+inner join by_date
+    on ranked.player_id = by_date.player_id and ranked.summary_date = by_date.summary_date
+where ranked.place = 1

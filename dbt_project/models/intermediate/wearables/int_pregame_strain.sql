@@ -1,0 +1,87 @@
+-- Grain: one row per athlete and game for which a closed cycle was known at tip-off: the last one before it.
+-- The cycle that contains the game would hold the game itself.
+{{ config(materialized='table') }}
+
+with devices as (
+    select * from {{ ref('stg_operations__wearable_devices') }}
+    where is_readable
+),
+
+games as (
+    select * from {{ ref('int_athlete_games') }}
+    where tipoff_at is not null
+),
+
+ranges as (
+    select * from {{ ref('int_plausible_ranges') }}
+),
+
+forbidden as (
+    select * from {{ ref('int_recordings_in_games') }}
+    where not is_permitted
+),
+
+candidates as (
+    select
+        games.player_id,
+        games.game_id,
+        games.tipoff_at,
+        cycles.device_id,
+        cycles.cycle_id,
+        cycles.cycle_start_at,
+        cycles.cycle_end_at,
+        cycles.score_state,
+        cycles.strain,
+        cycles.known_from as known_at,
+        row_number() over (
+            partition by games.player_id, games.game_id
+            order by cycles.cycle_end_at desc, devices.connected_at desc, cycles.cycle_id asc
+        ) as place
+    from games
+    inner join devices on games.player_id = devices.player_id
+    inner join {{ ref('stg_whoop__cycles') }} as cycles
+        on
+            devices.device_id = cycles.device_id
+            and games.tipoff_at >= cycles.cycle_end_at
+            and games.tipoff_at - interval '{{ var("strain_max_hours_before_tipoff") }} hours'
+            <= cycles.cycle_end_at
+            and {{ held_at('cycles', 'games.tipoff_at') }}
+),
+
+closed as (
+    select * from candidates
+    where place = 1
+),
+
+-- a recording of a game that was not allowed is in the strain of its day as well
+contaminated as (
+    select distinct
+        closed.player_id,
+        closed.game_id
+    from closed
+    inner join forbidden
+        on
+            closed.device_id = forbidden.device_id
+            and closed.cycle_end_at > forbidden.workout_start_at
+            and closed.cycle_start_at < forbidden.workout_end_at
+            and {{ held_at('forbidden', 'closed.tipoff_at') }}
+)
+
+select
+    closed.player_id,
+    closed.game_id,
+    closed.cycle_id as strain_cycle_id,
+    closed.cycle_end_at as strain_cycle_end_at,
+    closed.known_at as strain_known_at,
+    contaminated.game_id is not null as is_contaminated,
+    case
+        when
+            contaminated.game_id is null
+            and closed.score_state = 'SCORED'
+            and closed.strain between ranges.day_strain_lowest and ranges.day_strain_highest
+            then closed.strain
+    end as day_strain
+from closed
+cross join ranges
+left join contaminated
+    on closed.player_id = contaminated.player_id and closed.game_id = contaminated.game_id
