@@ -383,8 +383,7 @@ def store(settings: Settings, athletes: Iterable[Athlete], folder: Path) -> None
     """Put athletes' connections and records into the database, and ingest their games."""
     people = [each for athlete in athletes for each in (athlete, athlete.also) if each is not None]
     with connect(settings, roles.INGEST) as connection:
-        for athlete in people:
-            _connect(connection, athlete)
+        store_connections(connection, people)
         raw_tables.insert(
             connection, [version for athlete in people for version in athlete.versions]
         )
@@ -397,6 +396,12 @@ def store(settings: Settings, athletes: Iterable[Athlete], folder: Path) -> None
         report = nba.ingest(settings, directory=folder, show_progress=False)
         # games without a box score are told of
         assert report.exit_code in (0, 3), report
+
+
+def store_connections(connection: psycopg.Connection[Any], athletes: Iterable[Athlete]) -> None:
+    """Put athletes' consents and connections into the database."""
+    for athlete in athletes:
+        _connect(connection, athlete)
 
 
 def _connect(connection: psycopg.Connection[Any], athlete: Athlete) -> None:
