@@ -16,13 +16,14 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from tests.support.dbt_runs import PROJECT_ROOT, build
-from tests.support.wearables import Athlete, store, utc
+from tests.support.wearables import Athlete, store, upcoming_game, utc
 
 Row = dict[str, Any]
 Expected = dict[str, Row]
@@ -65,6 +66,9 @@ def situation(name: str) -> Callable[[Callable[[Athlete], Expected]], None]:
 
     return keep
 
+
+TONIGHT = "tonight"
+"""Stands for the game of the schedule, which every team mate has as well."""
 
 WAKE = at("2025-12-10 08:00")
 EVENING = at("2025-12-10 19:30")
@@ -596,6 +600,26 @@ def _(a: Athlete) -> Expected:
     return {a.game(EVENING): {"hrv_rmssd_pregame": 58.0}}
 
 
+@situation("sleeps merged before the game")
+def _(a: Athlete) -> Expected:
+    first = a.night(WAKE - timedelta(hours=3), hours=4, hrv=50)
+    merged = a.sleep(WAKE, hours=7.5, cycle_id=first.cycle_id, created=WAKE + timedelta(hours=2))
+    moved = WAKE + timedelta(hours=2, minutes=5)
+    a.delete("sleep", first.sleep_id, moved)
+    a.recovery(merged, hrv=57, updated=moved)
+    return {a.game(EVENING): {"sleep_id": merged.sleep_id, "hrv_rmssd_pregame": 57.0}}
+
+
+@situation("a score taken back before the game")
+def _(a: Athlete) -> Expected:
+    night = a.night(WAKE)
+    a.recovery(night, state="UNSCORABLE", updated=at("2025-12-10 12:00"))
+    return {
+        a.game(at("2025-12-10 11:30")): {"hrv_rmssd_pregame": 60.0},
+        a.game(EVENING): {"hrv_rmssd_pregame": None, "missing_reason": "unscorable"},
+    }
+
+
 # --- what a score is worth ------------------------------------------------------------------------
 
 
@@ -955,6 +979,26 @@ def _(a: Athlete) -> Expected:
     return {a.game(EVENING, has_wall_clock=False): {"sleep_id": night.sleep_id}}
 
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@situation("a game tonight")
+def _(a: Athlete) -> Expected:
+    a.game(at("2025-11-20 19:30"))  # tells his team
+    wake = NOW - timedelta(hours=1)
+    a.nights_before(wake, MONTH)
+    night = a.night(wake, hrv=62)
+    return {
+        TONIGHT: {
+            "sleep_id": night.sleep_id,
+            "is_upcoming": True,
+            "hours_to_tipoff": 11.0,
+            "hrv_rmssd_pregame": 62.0,
+            "hrv_baseline_deviation": deviation(62, MONTH),
+        }
+    }
+
+
 # --- the build ------------------------------------------------------------------------------------
 
 
@@ -963,7 +1007,13 @@ class Built:
     settings: Settings
     athletes: dict[str, Athlete]
     expected: dict[str, Expected]
-    pregame: dict[str, Row]
+    pregame: dict[tuple[str, str], Row]
+    tonight: str
+
+    def before(self, name: str, game_id: str) -> Row:
+        """The values of a situation's athlete before a game."""
+        game_id = self.tonight if game_id == TONIGHT else game_id
+        return self.pregame[self.athletes[name].player_id, game_id]
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
         with connect(self.settings, roles.TRANSFORM) as connection:
@@ -981,10 +1031,19 @@ def built(make_migrated: Callable[[], Settings], tmp_path_factory: pytest.TempPa
         athletes[each.name] = Athlete(each.name)
         expected[each.name] = each.tell(athletes[each.name])
     store(settings, athletes.values(), folder / "games")
+    tonight, schedule = upcoming_game(NOW + timedelta(hours=10))
+    with connect(settings, roles.INGEST) as connection:
+        connection.execute(
+            """
+            insert into raw_nba.schedule
+            values ('2025-26', 'hash', %s, 'cdn', 'test', null, now(), 'load', 'row')
+            """,
+            [orjson.dumps(schedule).decode()],
+        )
     build(settings, folder / "target", "--exclude-resource-type", "unit_test")
-    built = Built(settings, athletes, expected, {})
+    built = Built(settings, athletes, expected, {}, tonight)
     for row in built.rows("select * from analytics.pregame_baselines"):
-        built.pregame[row["game_id"]] = row
+        built.pregame[row["player_id"], row["game_id"]] = row
     return built
 
 
@@ -998,8 +1057,7 @@ def test_there_are_at_least_forty_and_no_name_twice() -> None:
 def test_the_values_before_the_game(built: Built, name: str) -> None:
     assert built.expected[name]
     for game_id, columns in built.expected[name].items():
-        row = built.pregame[game_id]
-        assert row["player_id"] == built.athletes[name].player_id
+        row = built.before(name, game_id)
         found = {column: _plain(row[column]) for column in columns}
         assert found == {
             column: pytest.approx(value, abs=1e-7) if isinstance(value, float) else value
@@ -1036,6 +1094,16 @@ def test_staging_and_ingestion_agree_on_the_newest_version(built: Built) -> None
         )
         assert count["one_only"] == 0
         assert count["both"] > 500
+
+
+def test_team_mates_who_sent_nothing_are_told_apart_before_tonights_game(built: Built) -> None:
+    """Every athlete of the team has a row for tonight, with or without a night."""
+    rows = [row for (_, game_id), row in built.pregame.items() if game_id == built.tonight]
+    assert len(rows) > 60
+    assert all(row["is_upcoming"] for row in rows)
+    reasons = {row["missing_reason"] for row in rows}
+    assert reasons == {None, "not_synced", "withdrawn", "consent_expired"}
+    assert sum(row["missing_reason"] is None for row in rows) == 1
 
 
 def test_an_athletes_dates_are_all_there(built: Built) -> None:
@@ -1150,7 +1218,7 @@ def test_what_covers_an_action(built: Built) -> None:
     [game_id] = built.expected[name]
     rows = built.rows("select * from analytics.action_wearable_context where game_id = %s", game_id)
     assert len(rows) > 5
-    pregame = built.pregame[game_id]
+    pregame = built.before(name, game_id)
     for row in rows:
         assert row["player_id"] == player_id
         assert row["time_basis"] == "wall_clock"
@@ -1189,6 +1257,9 @@ def test_a_recording_of_a_game_is_counted_and_used_nowhere(built: Built) -> None
         )
         == []
     )
+    # nor the strain of that day, which holds the game; its night stays
+    assert _day(built, name, date(2025, 12, 9))["day_strain"] is None
+    assert _day(built, name, date(2025, 12, 9))["hrv_rmssd_avg"] == 60.0
     [found] = built.rows(
         "select record_count from analytics.wearables_quality where rule = 'recorded_in_game'"
     )
@@ -1196,13 +1267,15 @@ def test_a_recording_of_a_game_is_counted_and_used_nowhere(built: Built) -> None
 
 
 def test_practice_is_read_like_any_workout(built: Built) -> None:
+    name = "practice before the game is no recording of it"
+    assert _day(built, name, date(2025, 12, 9))["day_strain"] == 15.0
     rows = built.rows(
         """
         select metric_type, metric_value, metric_unit, quality_score
         from analytics.wearables_readings
         where player_id = %s and activity_state = 'workout' and metric_type = 'workout_strain'
         """,
-        built.athletes["practice before the game is no recording of it"].player_id,
+        built.athletes[name].player_id,
     )
     assert rows == [
         {

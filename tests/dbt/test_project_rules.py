@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import Any
 
@@ -118,6 +119,19 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         "hrv_baseline_deviation recovery_score_pregame sleep_performance_pregame "
         "day_strain_pregame has_wearables_data wearables_quality_score calculation_method "
         "updated_at",
+        "wearables_devices": "device_id player_id device_type api_version consent_granted "
+        "consent_granted_at is_active last_sync_at sync_status",
+        "wearables_readings": "device_id metric_type reading_timestamp player_id metric_value "
+        "metric_unit quality_score activity_state source_session_id data_source",
+        "wearables_daily_summary": "player_id summary_date hrv_rmssd_avg hrv_baseline_deviation "
+        "recovery_score resting_heart_rate sleep_performance_score day_strain data_completeness",
+        "pregame_baselines": "player_id game_id sleep_id hrv_rmssd_pregame hrv_baseline_deviation "
+        "recovery_score_pregame sleep_performance_pregame day_strain_pregame quality_score "
+        "quality_reasons known_at",
+        "action_wearable_context": "action_id cycle_id recovery_score workout_id "
+        "hours_since_waking permitted",
+        "player_wearables_summary": "player_id hrv_rmssd_latest hrv_rmssd_7d hrv_rmssd_28d "
+        "recovery_score_latest recovery_score_7d recovery_score_28d",
         "clutch_player_totals": "player_id season season_type gp w l minutes pts fgm fga fg3m fg3a "
         "ftm fta oreb dreb ast tov stl blk pf plus_minus",
         "game_reconciliation": "game_id player_id team_id points_difference differences_total",
@@ -131,3 +145,53 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         for name, names in contract.items()
     }
     assert {name: gone for name, gone in missing.items() if gone} == {}
+
+
+def test_no_mart_has_a_token_or_an_id_of_the_wearable_service(
+    models: list[dict[str, Any]],
+) -> None:
+    forbidden = re.compile(r"token|provider_user|whoop_user|email|first_name|family_name")
+    columns = [
+        f"{model['name']}.{column}"
+        for model in models
+        if layer(model) == "marts"
+        for column in model["columns"]
+    ]
+    assert len(columns) > 200
+    assert [column for column in columns if forbidden.search(column)] == []
+
+
+def test_metrics_seed_and_allow_list_name_the_same_fields() -> None:
+    """The macro gives a metric its column, the seed its unit, the allow-list what is stored."""
+    seeds = PROJECT_ROOT / "dbt_project/seeds"
+    with (seeds / "wearable_metrics.csv").open() as lines:
+        metrics = list(csv.DictReader(lines))
+    with (seeds / "whoop_metric_allow_list.csv").open() as lines:
+        allowed = {
+            (row["resource"], row["field_path"])
+            for row in csv.DictReader(lines)
+            if row["allowed"] == "true"
+        }
+    macro = (PROJECT_ROOT / "dbt_project/macros/wearables.sql").read_text()
+    body = macro.split("macro wearable_metrics()")[1].split("endmacro")[0]
+    named = set(re.findall(r"'(\w+)': '\w+'", body)) - {"metric_type", "model", "column"}
+    assert named == {row["metric_type"] for row in metrics}
+    composed = {"time_asleep", "sleep_needed"}
+    unknown = [
+        row["metric_type"]
+        for row in metrics
+        if row["metric_type"] not in composed
+        and (row["resource"], row["field_path"]) not in allowed
+    ]
+    assert unknown == []
+    assert all(float(row["lowest"]) < float(row["highest"]) for row in metrics)
+    assert all(row["unit"] and row["source"] for row in metrics)
+
+
+def test_weights_of_the_quality_have_a_part_each() -> None:
+    with (PROJECT_ROOT / "dbt_project/seeds/wearable_quality_weights.csv").open() as lines:
+        parts = {row["part"]: float(row["weight"]) for row in csv.DictReader(lines)}
+    sql = (PROJECT_ROOT / "dbt_project/models/marts/wearables/pregame_baselines.sql").read_text()
+    assert set(re.findall(r"as (\w+)_part\b", sql)) == set(parts)
+    assert set(re.findall(r"weights\.(\w+) \* parts\.\1_part", sql)) == set(parts)
+    assert sum(parts.values()) == pytest.approx(1)

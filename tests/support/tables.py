@@ -12,7 +12,7 @@ from ingestion.settings import Settings
 # When something was loaded is the only thing that may differ between two ways to load the same.
 TIMES_OF_LOADING = {
     *("fetched_at", "updated_at", "last_read_at", "last_loaded_at", "previous_seen_at", "seen_at"),
-    *("_dlt_load_id", "_dlt_id"),
+    *("_dlt_load_id", "_dlt_id", "observed_at"),
 }
 BUILT_SCHEMAS = ("staging", "intermediate", "analytics")
 

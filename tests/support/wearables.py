@@ -361,6 +361,34 @@ class Athlete:
         return game_id
 
 
+def upcoming_game(tip_off: datetime) -> tuple[str, dict[str, Any]]:
+    """A schedule in which the team of every athlete's games plays again; gives that game's id."""
+    league = League(TEMPLATE_LEAGUE)
+    box = orjson.loads(_template()[1])["game"]
+    team = next(
+        side
+        for side in (box["homeTeam"], box["awayTeam"])
+        if TEMPLATE_PLAYER in {player["personId"] for player in side["players"]}
+    )
+    schedule: dict[str, Any] = orjson.loads(league.schedule_json())
+    games = [
+        game
+        for game_date in schedule["leagueSchedule"]["gameDates"]
+        for game in game_date["games"]
+        if team["teamId"] in (game["homeTeam"]["teamId"], game["awayTeam"]["teamId"])
+    ]
+    east = tip_off.astimezone(ZoneInfo("America/New_York"))
+    games[-1] |= {
+        "gameStatus": 1,
+        "gameStatusText": "7:30 pm ET",
+        "gameDateTimeUTC": tip_off.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "gameDateEst": east.strftime("%Y-%m-%dT00:00:00Z"),
+        "gameDateTimeEst": east.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "gameTimeEst": east.strftime("1900-01-01T%H:%M:%SZ"),
+    }
+    return games[-1]["gameId"], schedule
+
+
 @cache
 def _template() -> tuple[bytes, bytes, datetime]:
     league = League(TEMPLATE_LEAGUE)
