@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,6 +87,14 @@ _WHOOP = """
 """
 
 
+_WEARABLES = """
+    select rule, record_count, consequence
+    from analytics.wearables_quality
+    where record_count > 0
+    order by rule
+"""
+
+
 @dataclass(frozen=True)
 class Status:
     """One look at the operational side of a database.
@@ -101,6 +110,8 @@ class Status:
             records), newest sight (UTC).
         whoop: What, how many, and details: connections, deliveries that wait or failed or were
             turned away, records watched, requests.
+        wearables: Quality rules that found wearable records, as of the last dbt build: rule,
+            records, what becomes of them; None before the first build.
     """
 
     migration: str | None
@@ -109,6 +120,7 @@ class Status:
     runs: list[tuple[Any, ...]]
     quarantine: list[tuple[Any, ...]]
     whoop: list[tuple[Any, ...]]
+    wearables: list[tuple[Any, ...]] | None
 
     def tables(self) -> list[tuple[str, list[str], list[tuple[Any, ...]]]]:
         """Title, headings and rows of each table, for a terminal."""
@@ -133,6 +145,11 @@ class Status:
                 self.quarantine,
             ),
             ("WHOOP", ["what", "how many", "details"], self.whoop),
+            (
+                "Wearable records that a quality rule found, as of the last dbt build",
+                ["rule", "records", "what becomes of them"],
+                self.wearables or [],
+            ),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,7 +170,7 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
     check(settings)
     migration = migrate.current(settings)
     if migration is None:
-        return Status(None, [], None, [], [], [])
+        return Status(None, [], None, [], [], [], None)
     newest = list(migrate.revisions())[-1]
     if migration != newest:
         raise ClutchError(
@@ -192,15 +209,20 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
             """
         ).fetchall()
         whoop = connection.execute(_WHOOP).fetchall()
-    return Status(migration, raw, _read_games(settings), last_runs, quarantine, whoop)
+    games = _read_marts(settings, _MARTS, _GAMES)
+    wearables = _read_marts(settings, ("wearables_quality",), _WEARABLES)
+    return Status(migration, raw, games, last_runs, quarantine, whoop, wearables)
 
 
-def _read_games(settings: Settings) -> list[tuple[Any, ...]] | None:
+def _read_marts(
+    settings: Settings, marts: Sequence[str], query: str
+) -> list[tuple[Any, ...]] | None:
+    """Read marts as the BI role; None where one of them was not built yet."""
     with connect(settings, BI) as connection:
         built = connection.execute(
             "select count(*) from pg_tables where schemaname = 'analytics' and tablename = any(%s)",
-            [list(_MARTS)],
+            [list(marts)],
         ).fetchone()
-        if built != (len(_MARTS),):
+        if built != (len(marts),):
             return None
-        return connection.execute(_GAMES).fetchall()
+        return connection.execute(query).fetchall()

@@ -316,3 +316,10 @@ for all. `but` nights are taken off where the night itself belongs to the window
     {%- endif %}
     {%- endfor %}
 {%- endmacro %}
+
+{#- When records of athletes who may be read were last read, for `dbt source freshness`; now where nobody may be. -#}
+{% macro whoop_last_read() -%}
+    select coalesce(max(coalesce(last_sync_at, connected_at)), current_timestamp) as last_read_at
+    from operations.wearable_devices
+    where consent_granted and status = 'active'
+{%- endmacro %}

@@ -14,6 +14,7 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from tests.support.dbt_runs import invoke_dbt
+from tests.support.wearables import Athlete, store_connections
 
 GAME_RESOURCES = ("playbyplay", "boxscore")
 SECOND_SOURCES = ("playbyplayv3", "boxscoretraditionalv3", "playbyplayv2")
@@ -73,12 +74,14 @@ def schedule(settings: Settings, hours_ago: Iterable[float], digit: str = "2") -
         )
 
 
-def freshness(settings: Settings, target: Path) -> tuple[bool, dict[str, str]]:
-    """Whether the command succeeded, and the status of every raw table."""
+def freshness(settings: Settings, target: Path, source: str = "nba") -> tuple[bool, dict[str, str]]:
+    """Whether the command succeeded, and the status of every raw table of a source."""
     done = invoke_dbt(settings, ["source", "freshness"], target)
     assert done.exception is None, done.exception
     results: Any = done.result
-    sources = [item for item in results.results if item.node.resource_type == "source"]
+    sources = [
+        item for item in results.results if getattr(item.node, "source_name", None) == source
+    ]
     return done.success, {item.node.name: item.status.value for item in sources}
 
 
@@ -138,3 +141,23 @@ def test_preseason_games_are_not_due(settings: Settings, target: Path) -> None:
 
 def test_what_was_never_read_is_not_stale(settings: Settings, target: Path) -> None:
     assert freshness(settings, target) == (True, dict.fromkeys(ALL, "pass"))
+
+
+WHOOP = ("cycle", "recovery", "sleep", "workout")
+
+
+def test_no_athlete_no_reading_to_be_stale(settings: Settings, target: Path) -> None:
+    assert freshness(settings, target, "whoop") == (True, dict.fromkeys(WHOOP, "pass"))
+
+
+@pytest.mark.parametrize(("hours", "status"), [(30, "pass"), (40, "warn"), (80, "error")])
+def test_athletes_who_may_be_read_and_are_not_are_stale(
+    database: Settings, tmp_path: Path, hours: float, status: str
+) -> None:
+    read_at = datetime.now(UTC) - timedelta(hours=hours)
+    athletes = [Athlete("read", last_sync_at=read_at), Athlete("left", decision="withdrawn")]
+    with connect(database, roles.INGEST) as connection:
+        store_connections(connection, athletes)
+    success, statuses = freshness(database, tmp_path / "target", "whoop")
+    assert statuses == dict.fromkeys(WHOOP, status)
+    assert success == (status != "error")
