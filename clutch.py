@@ -151,18 +151,19 @@ def cli() -> None:
 )
 @click.option("--seed", default=1, show_default=True, help="Which simulated league.")
 def demo(game_count: int, seed: int) -> None:
-    """Simulated league to leaderboard on the embedded server: no key, no network."""
+    """Simulated league and nights to a leaderboard on the embedded server: no key, no network."""
     from ingestion import nba
     from ingestion.database.migrate import ensure_ready
+    from ingestion.sandbox.demo import read_first_team
     from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
 
     console = Console(stderr=True)
     settings = _demo_settings(Settings.load())
-    console.print("[bold]1/4[/] database")
+    console.print("[bold]1/5[/] database")
     ensure_ready(settings)
     league = League(LeagueSettings(seed=seed, team_count=12, game_count=game_count))
     console.print(
-        f"[bold]2/4[/] ingest {game_count} games of {league.settings.season} from the sandbox"
+        f"[bold]2/5[/] ingest {game_count} games of {league.settings.season} from the sandbox"
     )
     with NbaSandbox(league) as sandbox:
         at_sandbox = replace(
@@ -174,18 +175,22 @@ def demo(game_count: int, seed: int) -> None:
         )
         report = nba.ingest(at_sandbox, seasons=[league.settings.season])
     console.print(report.closing_line())
-    console.print("[bold]3/4[/] dbt build: situations, actions, expected points, scores")
+    console.print("[bold]3/5[/] nights of its first team from a simulated WHOOP, by their consent")
+    nights = read_first_team(settings, league, show_progress=True)
+    console.print(nights.closing_line())
+    console.print("[bold]4/5[/] dbt build: situations, actions, expected points, nights, scores")
     run_dbt(["build"], settings, console)
-    console.print("[bold]4/4[/] leaderboard")
+    console.print("[bold]5/5[/] leaderboard, and the team before its last game")
     print_leaderboard(settings, console)
+    print_readiness(settings, console)
     console.print(
         f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
         "Real games: clutch ingest nba --season 2026-27, then dbt build (docs/runbook.md).",
         soft_wrap=True,
         highlight=False,
     )
-    if report.exit_code:
-        sys.exit(report.exit_code)
+    if report.exit_code or nights.exit_code:
+        sys.exit(report.exit_code or nights.exit_code)
 
 
 def _demo_settings(settings: Settings) -> Settings:
@@ -364,7 +369,7 @@ def print_leaderboard(
             """
             select
                 full_name, total_clutch_games, avg_clutch_score, clutch_percentile,
-                points_scored, points_over_expected
+                points_scored, points_over_expected, avg_recovery_score
             from clutch_leaderboard
             where total_clutch_games >= %s and season = (select max(season) from clutch_leaderboard)
             order by avg_clutch_score desc limit %s
@@ -376,17 +381,63 @@ def print_leaderboard(
         return
     table = Table(title=f"Clutch leaderboard, players with {least_games} clutch games and more")
     table.add_column("Player", no_wrap=True)
-    for heading in ("Games", "Score", "Percentile", "Points", "Over expected"):
+    for heading in ("Games", "Score", "Percentile", "Points", "Over expected", "Recovery"):
         table.add_column(heading, justify="right")
-    for name, games, score, percentile, points, over in players:
+    for name, games, score, percentile, points, over, recovery in players:
         table.add_row(
-            name, f"{games}", f"{score:.1f}", f"{percentile:.0f}", f"{points}", f"{over:+.1f}"
+            name,
+            f"{games}",
+            f"{score:.1f}",
+            f"{percentile:.0f}",
+            f"{points}",
+            f"{over:+.1f}",
+            "" if recovery is None else f"{recovery:.0f} %",
         )
     console.print(table)
     console.print(
         "A score describes what happened in few actions; it does not yet say who is clutch.",
         style="dim",
     )
+
+
+def print_readiness(settings: Settings, console: Console) -> None:
+    """Print what was known of athletes before the last game that any of them played."""
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import BI
+
+    with connect(settings, BI) as connection:
+        athletes = connection.execute(
+            """
+            select
+                players.full_name, pregame.hrv_rmssd_pregame, pregame.hrv_baseline_deviation,
+                pregame.recovery_score_pregame, pregame.quality_score,
+                coalesce(pregame.quality_reasons, '')
+            from pregame_baselines as pregame
+            inner join players on pregame.player_id = players.player_id
+            where pregame.game_id = (
+                select game_id from pregame_baselines where not is_upcoming
+                order by tipoff_at desc, game_id limit 1
+            )
+            order by pregame.hrv_baseline_deviation desc nulls last, players.full_name
+            """
+        ).fetchall()
+    if not athletes:
+        return
+    table = Table(title="Athletes before their last game, as known at tip-off")
+    table.add_column("Player", no_wrap=True)
+    for heading in ("HRV, ms", "Against own 28 nights, s.d.", "Recovery, %", "Quality"):
+        table.add_column(heading, justify="right")
+    table.add_column("What lowers it")
+    for name, hrv, deviation, recovery, quality, reasons in athletes:
+        table.add_row(
+            name,
+            "" if hrv is None else f"{hrv:.0f}",
+            "" if deviation is None else f"{deviation:+.1f}",
+            "" if recovery is None else f"{recovery:.0f}",
+            f"{quality:.2f}",
+            reasons.replace(",", ", "),
+        )
+    console.print(table)
 
 
 @cli.group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -66,8 +67,15 @@ def test_demo_ends_with_a_leaderboard_and_may_be_repeated(own_state: Settings) -
         assert done.returncode == 0, done.stderr
         assert versions_added in done.stderr
         assert "Clutch leaderboard" in done.stderr
-        rows = [line for line in done.stderr.splitlines() if line.startswith("│")]
-        assert len(rows) == 10
+        before, leaderboard, readiness = re.split(
+            "Clutch leaderboard, players|Athletes before their last game", done.stderr
+        )
+        assert "15 athletes" in before
+        assert sum(line.startswith("│") for line in leaderboard.splitlines()) == 10
+        # each of the first team, the last column says why the quality is not 1
+        rows = [line for line in readiness.splitlines() if line.startswith("│")]
+        assert len(rows) == 15
+        assert sum(bool(re.search(r"[+-]\d\.\d", row)) for row in rows) > 10
 
 
 def test_as_a_script_it_continues_in_its_environment(own_state: Settings) -> None:
