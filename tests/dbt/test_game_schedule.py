@@ -35,7 +35,7 @@ SELECTED = (
 # once the rest is built: what a schedule version or another time of reading changes
 STEP = (
     *("--select", "stg_nba__fixture_versions", "stg_nba__arena_zones", "stg_nba__scheduled_games"),
-    *("stg_nba__game_versions", "game_schedule", *SELECTED[3:]),
+    *("stg_nba__game_versions", "int_observation_time", "game_schedule", *SELECTED[3:]),
 )
 
 _numbers = itertools.count(1)
