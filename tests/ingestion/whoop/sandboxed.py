@@ -192,10 +192,13 @@ def file_delivery(settings: Settings, event: dict[str, Any], signed: datetime) -
         )
 
 
-def held(sandbox: WhoopSandbox, user_ids: list[int]) -> dict[tuple[str, str], str]:
-    """Every settled record that the service holds now, as canonical JSON."""
+def held(
+    sandbox: WhoopSandbox, user_ids: list[int], at: int | None = None
+) -> dict[tuple[str, str], str]:
+    """Every settled record that the service holds now (or at some ms since 1970), as JSON."""
     found = {}
-    now = sandbox.clock.milli()
+    now = sandbox.clock.milli() if at is None else at
+    allow_list = AllowList.load()
     for user_id in user_ids:
         member = sandbox.member(user_id)
         for resource in RESOURCES:
@@ -207,7 +210,7 @@ def held(sandbox: WhoopSandbox, user_ids: list[int]) -> dict[tuple[str, str], st
                     continue
                 if resource == "cycle" and shown.get("end") is None:
                     continue
-                kept, _ = AllowList.load().reduce(resource, shown)
+                kept, _ = allow_list.reduce(resource, shown)
                 key = str(shown["cycle_id" if resource == "recovery" else "id"])
                 found[resource, key] = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
     return found
