@@ -16,7 +16,7 @@ NOT_STARTED = 1
 LIVE = 2
 FINAL = 3
 
-_FLAGGED = frozenset("PY")
+FLAGGED = frozenset("PY")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def fixtures(schedule: Payload) -> list[Fixture]:
         if game["gameId"][2] in PLAYED_FOR_RECORD
     ]
     # the letter has been seen on every game of a season: then it says nothing
-    flagged = {game["gameId"] for _, game in listed if game.get("postponedStatus") in _FLAGGED}
+    flagged = {game["gameId"] for _, game in listed if game.get("postponedStatus") in FLAGGED}
     if 2 * len(flagged) > len(listed):
         flagged = set()
     for game_date, game in listed:

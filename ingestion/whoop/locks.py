@@ -12,7 +12,8 @@ from uuid import UUID
 
 import psycopg
 
-BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion
+BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion, 3 that of WHOOP ingestion
+PREGAME = (0x636C7574, 4)
 _WAITING = 0x636C7771  # "clwq", with the priority of a request that waits for the budget
 _CONNECTION = 0x636C776B  # "clwk", with 32 bits of the connection's id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ import psycopg
 import requests
 from cryptography.fernet import Fernet
 
+from ingestion import nba
 from ingestion.consent.vault import Vault
 from ingestion.database import roles
 from ingestion.database.connection import connect
+from ingestion.sandbox.nba import League, NbaSandbox
 from ingestion.sandbox.whoop import WhoopSandbox
 from ingestion.sandbox.whoop.timeline import collection
 from ingestion.settings import Settings
@@ -190,6 +193,19 @@ def file_delivery(settings: Settings, event: dict[str, Any], signed: datetime) -
                 signed,
             ],
         )
+
+
+def load_league(settings: Settings, sandbox: WhoopSandbox) -> None:
+    """Ingest the schedule of the members' league, and the games of the last days."""
+    with NbaSandbox(League(sandbox.settings.league), now=sandbox.now) as league:
+        hosts = {"nba_cdn_base_url": league.base_url, "nba_stats_base_url": league.base_url}
+        report = nba.ingest(
+            dataclasses.replace(settings, **hosts),
+            since=(sandbox.now - timedelta(days=4)).date(),  # every team plays on one day of two
+            now=sandbox.now,
+            show_progress=False,
+        )
+    assert report.exit_code == 0, report
 
 
 def held(

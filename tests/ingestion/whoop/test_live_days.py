@@ -20,7 +20,7 @@ from ingestion.sandbox.whoop import FaultScript, Kind, Scripted
 from ingestion.settings import Settings
 from ingestion.whoop import sync
 from ingestion.whoop.report import WhoopReport
-from tests.ingestion.whoop.sandboxed import connect_member, held, inbox, stored
+from tests.ingestion.whoop.sandboxed import connect_member, held, inbox, load_league, stored
 from tests.ingestion.whoop.test_sync import World, world_of
 
 API = "/developer/"
@@ -31,7 +31,7 @@ ATHLETES = int(os.environ.get("CLUTCH_TEST_ATHLETES", "18"))
 
 
 def live(world: World, days: float) -> None:
-    """Let time pass, with a worker that looks every ten minutes and a reconcile job."""
+    """Let time pass, as ``follow`` does, but looking every ten minutes."""
     until = world.clock.now() + timedelta(days=days)
     next_reconcile = world.clock.now() + 6 * HOUR
     report = WhoopReport()
@@ -47,6 +47,7 @@ def live(world: World, days: float) -> None:
                     "where status = 'waiting'"
                 )
             parts.worker.work_off()
+            sync.read_before_games(parts)
             sync.watch_once(parts)
             if world.clock.now() >= next_reconcile:
                 sync.reconcile(world.settings, world.whoop, clock=world.clock)
@@ -111,6 +112,7 @@ def test_a_live_day_needs_at_most_eight_requests_per_athlete(
     per_athlete_day: dict[str, float] = {}
     with sandbox, inbox(world.settings, sandbox):
         world.join(ATHLETES)
+        load_league(world.settings, sandbox)
         with measured("history", 1):
             assert world.sync().exit_code == 0
         with measured("first live day", 1):  # special: everything was just read
