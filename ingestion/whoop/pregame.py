@@ -310,13 +310,17 @@ class Pregame:
                 continue
             kind: str | None = None
             try:
-                for kind in KINDS:
-                    if self._is_due(account, kind, game):
-                        self._report.pregame_reads += 1
-                        self._reads.trailing(
-                            account, kind, priority=Priority.PREGAME, source="reconcile"
-                        )
-                        done.add((account.connection_id, kind))
+                for _ in KINDS:
+                    kind = self._due(account, game)
+                    if kind is None:
+                        break
+                    self._report.pregame_reads += 1
+                    read = self._reads.trailing(
+                        account, kind, priority=Priority.PREGAME, source="reconcile"
+                    )
+                    if read.written.is_fenced:
+                        break
+                    done.add((account.connection_id, kind))
             except _ONE_ATHLETES as error:
                 self._gave_up.add(turn)
                 self._failed(account, kind, error)
@@ -326,26 +330,30 @@ class Pregame:
             else:
                 dead = 0
 
-    def _is_due(self, account: Connection, kind: str, game: NextGame) -> bool:
-        """Whether a kind of record has to be read in this round."""
+    def _due(self, account: Connection, game: NextGame) -> str | None:
+        """The kind of record that has to be read next in this round, None if there is none."""
         granted = self._reads.resources(account)
-        if kind not in granted:
-            return False
+        wanted = [kind for kind in KINDS if kind in granted]
+        # without the scope for sleeps nothing tells whether the night is settled
+        if "sleep" in granted:
+            night = self.night(account, game.tipoff_at)
+            if night is None or not night.sleep:
+                wanted = ["sleep"]  # recovery and cycle follow its score
+            else:
+                wanted = [kind for kind in wanted if not getattr(night, kind)]
+        if not wanted:
+            return None
         now = self._reads.clock.now()
-        known = self._reads.positions(account).get(kind)
-        # who was not read for a week, or never, is read completely, and first, by sync and
-        # reconcile job: a page would leave a gap
-        if known is None or now - known.complete_until > TRAILING:
-            return False
-        if known.synced_at >= game.round_began(now):
-            return False
-        if "sleep" not in granted:
-            return True  # nothing tells whether the night is settled
-        night = self.night(account, game.tipoff_at)
-        if kind == "sleep":
-            return night is None or not night.sleep
-        # recovery and cycle follow the score of their sleep
-        return night is not None and night.sleep and not getattr(night, kind)
+        positions = self._reads.positions(account)
+        for kind in wanted:
+            known = positions.get(kind)
+            # who was not read for a week, or never, is read completely, and first, by sync and
+            # reconcile job: a page would leave a gap
+            if known is None or now - known.complete_until > TRAILING:
+                continue
+            if known.synced_at < game.round_began(now):
+                return kind
+        return None
 
     def night(self, account: Connection, tipoff_at: datetime) -> Night | None:
         """How far the night before a game is stored, None without a main sleep."""
