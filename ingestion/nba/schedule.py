@@ -64,7 +64,7 @@ def fixtures(schedule: Payload) -> list[Fixture]:
         found[game["gameId"]] = Fixture(
             game_id=game["gameId"],
             status=game["gameStatus"],
-            tipoff_at=_moment(game.get("gameDateTimeUTC")),
+            tipoff_at=moment(game.get("gameDateTimeUTC")),
             played_on=_date(game.get("gameDateEst")) or _date(game_date.get("gameDate")),
             is_postponed=game["gameId"] in flagged or is_called_off(game),
         )
@@ -82,10 +82,10 @@ def _date(text: object) -> date | None:
         return None
 
 
-def _moment(text: object) -> datetime | None:
+def moment(text: object) -> datetime | None:
     """The moment of ``2023-10-24T23:30:00Z``, None of anything else."""
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return found if found is not None and found.tzinfo is not None else None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,7 +27,7 @@ import psycopg
 from ingestion.errors import ClutchError
 from ingestion.nba.fixture_content import CALLED_OFF
 from ingestion.nba.games import PLAYED_FOR_RECORD, season_of
-from ingestion.nba.schedule import FLAGGED
+from ingestion.nba.schedule import FLAGGED, moment
 from ingestion.whoop import locks, raw_tables
 from ingestion.whoop.budget import Priority
 from ingestion.whoop.connections import Connection
@@ -70,7 +70,7 @@ _BEHIND_UTC = timedelta(hours=5)
 """US Eastern, whose date a game belongs to."""
 
 # Times are compared as the text that they are sent as: one that is none cannot stop a run.
-_NEXT_GAMES = """
+_NEXT_GAMES = r"""
     with schedule as (
         select payload from raw_nba.schedule
         where season = %(season)s order by fetched_at desc limit 1
@@ -80,7 +80,9 @@ _NEXT_GAMES = """
         -- of a game listed twice, as while it is being moved, the later entry
         select distinct on (game ->> 'gameId')
             game ->> 'gameId' as game_id,
-            (game ->> 'gameDateTimeUTC') collate "C" as tipoff_at,
+            substring(
+                game ->> 'gameDateTimeUTC' from '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$'
+            ) collate "C" as tipoff_at,
             game #>> '{homeTeam,teamId}' as home_team_id,
             game #>> '{awayTeam,teamId}' as away_team_id,
             coalesce(game ->> 'gameStatusText', '') ~* %(called_off)s as is_called_off,
@@ -222,6 +224,7 @@ def next_games(
     """
     if not player_ids:
         return {}
+    now = now.astimezone(UTC)
     rows = connection.execute(
         _NEXT_GAMES,
         {
@@ -236,8 +239,9 @@ def next_games(
         },
     ).fetchall()
     return {
-        player_id: NextGame(game_id, datetime.fromisoformat(tipoff_at))
-        for player_id, game_id, tipoff_at in rows
+        player_id: NextGame(game_id, tipoff_at)
+        for player_id, game_id, text in rows
+        if (tipoff_at := moment(text)) is not None
     }
 
 
@@ -287,14 +291,12 @@ class Pregame:
             BudgetExhausted: If the budget has no room.
         """
         done: set[tuple[UUID, str]] = set()
-        with self._sessions.session() as session:
-            row = session.execute("select pg_try_advisory_lock(%s, %s)", locks.PREGAME).fetchone()
-            if row is None or not row[0]:
-                return done
-            try:
+        with (
+            self._sessions.session() as session,
+            locks.held_if_free(session, locks.PREGAME) as is_ours,
+        ):
+            if is_ours:
                 self._read_all(accounts, done)
-            finally:
-                session.execute("select pg_advisory_unlock(%s, %s)", locks.PREGAME)
         return done
 
     def _read_all(self, accounts: Sequence[Connection], done: set[tuple[UUID, str]]) -> None:
