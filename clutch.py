@@ -577,7 +577,9 @@ def _print_quarantined(items: Sequence[QuarantinedItem], most: int = 20) -> None
 @click.option("--player", "player_id", help="Only this athlete (NBA player id).")
 @click.option("--backfill", "backfill_days", type=int, help="Read history back so many days.")
 @click.option(
-    "--follow", is_flag=True, help="Go on: deliveries as they come, watch-list, reconcile job."
+    "--follow",
+    is_flag=True,
+    help="Go on: deliveries as they come, players before games, watch-list, reconcile job.",
 )
 @as_json
 def ingest_whoop(

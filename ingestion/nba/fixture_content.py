@@ -11,7 +11,7 @@ _KEYS = (
     "arenaName", "arenaCity", "arenaState",
 )  # fmt: skip
 _TEAM_KEYS = ("teamId", "teamTricode", "teamCity", "teamName")
-_CALLED_OFF = re.compile(r"PPD|postpone|cancel", re.IGNORECASE)
+CALLED_OFF = re.compile(r"PPD|postpone|cancel", re.IGNORECASE)
 
 
 def fixture_content(schedule: dict[str, Any]) -> dict[str, Any]:
@@ -47,4 +47,4 @@ def _of_team(team: object) -> list[Any]:
 
 def is_called_off(game: dict[str, Any]) -> bool:
     """Whether the status text of a schedule's game says that it is postponed or cancelled."""
-    return _CALLED_OFF.search(str(game.get("gameStatusText"))) is not None
+    return CALLED_OFF.search(str(game.get("gameStatusText"))) is not None

@@ -16,7 +16,7 @@ NOT_STARTED = 1
 LIVE = 2
 FINAL = 3
 
-_FLAGGED = frozenset("PY")
+FLAGGED = frozenset("PY")
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ def fixtures(schedule: Payload) -> list[Fixture]:
         if game["gameId"][2] in PLAYED_FOR_RECORD
     ]
     # the letter has been seen on every game of a season: then it says nothing
-    flagged = {game["gameId"] for _, game in listed if game.get("postponedStatus") in _FLAGGED}
+    flagged = {game["gameId"] for _, game in listed if game.get("postponedStatus") in FLAGGED}
     if 2 * len(flagged) > len(listed):
         flagged = set()
     for game_date, game in listed:
         found[game["gameId"]] = Fixture(
             game_id=game["gameId"],
             status=game["gameStatus"],
-            tipoff_at=_moment(game.get("gameDateTimeUTC")),
+            tipoff_at=moment(game.get("gameDateTimeUTC")),
             played_on=_date(game.get("gameDateEst")) or _date(game_date.get("gameDate")),
             is_postponed=game["gameId"] in flagged or is_called_off(game),
         )
@@ -82,10 +82,10 @@ def _date(text: object) -> date | None:
         return None
 
 
-def _moment(text: object) -> datetime | None:
+def moment(text: object) -> datetime | None:
     """The moment of ``2023-10-24T23:30:00Z``, None of anything else."""
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return found if found is not None and found.tzinfo is not None else None

@@ -56,7 +56,7 @@ RESERVES = {
     Priority.WEBHOOK: Reserve(0.0, 0.0),
     # the fetches of a webhook that comes meanwhile are three (sleep, cycle, recovery): some of them
     Priority.PREGAME: Reserve(0.10, 0.02),
-    # the pre-game window of a roster of 18 asks for four collections: 72 requests within minutes
+    # the pre-game window of a roster of 18 asks for three collections: 54 requests within minutes
     Priority.RECONCILE: Reserve(0.20, 0.10),
     # a league of 450 needs 8 requests per athlete on a live day, 3,600 of 10,000, whatever history
     # is being fetched

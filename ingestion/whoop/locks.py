@@ -12,7 +12,8 @@ from uuid import UUID
 
 import psycopg
 
-BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion
+BUDGET = (0x636C7574, 2)  # "clut": 1 is the lock of NBA ingestion, 3 that of WHOOP ingestion
+PREGAME = (0x636C7574, 4)
 _WAITING = 0x636C7771  # "clwq", with the priority of a request that waits for the budget
 _CONNECTION = 0x636C776B  # "clwk", with 32 bits of the connection's id
 
@@ -38,11 +39,32 @@ def held(connection: psycopg.Connection[Any], key: tuple[int, int]) -> Iterator[
     try:
         yield
     finally:
-        if not connection.closed:
-            try:
-                connection.execute("select pg_advisory_unlock(%s, %s)", key)
-            except psycopg.OperationalError:  # died unnoticed, and the lock with it
-                connection.close()
+        _give_back(connection, key)
+
+
+def _give_back(connection: psycopg.Connection[Any], key: tuple[int, int]) -> None:
+    if not connection.closed:
+        try:
+            connection.execute("select pg_advisory_unlock(%s, %s)", key)
+        except psycopg.OperationalError:  # died unnoticed, and the lock with it
+            connection.close()
+
+
+@contextmanager
+def held_if_free(connection: psycopg.Connection[Any], key: tuple[int, int]) -> Iterator[bool]:
+    """Hold a session lock unless another session does; gives whether it is held.
+
+    Args:
+        connection: Autocommit connection that lives as long as the lock.
+        key: One of this module's.
+    """
+    row = connection.execute("select pg_try_advisory_lock(%s, %s)", key).fetchone()
+    is_held = row is not None and row[0] is True
+    try:
+        yield is_held
+    finally:
+        if is_held:
+            _give_back(connection, key)
 
 
 def start_waiting(connection: psycopg.Connection[Any], priority: int) -> None:

@@ -9,6 +9,7 @@ Requests on a live day with webhooks on, per athlete (the aim is 8, hourly polli
                                                       the end and the final strain of the last one
     workouts, about 1.3 a day                      1.3  the first as a trailing week
     a nap on one day of five, pending and scored   0.4
+    before a game                                  0  3 where the night's deliveries were lost
     reconcile                                      0 to 1  only what was not read as a week today
                                                  ------
                                                    5.7 to 6.7

@@ -37,6 +37,7 @@ class WhoopReport:
         missed_by_webhooks: Versions by resource that a re-read found and no delivery had told.
         events: Deliveries worked off, by outcome.
         watched_reads: Reads of the watch-list.
+        pregame_reads: Reads of an athlete before a game.
         watched_given_up: Records that left it unsettled.
         failures: Athletes for whom something failed.
         not_reached: Players that the budget or a dead service left for the next run.
@@ -58,6 +59,7 @@ class WhoopReport:
     events: Counter[str] = field(default_factory=Counter)
     watched_reads: int = 0
     watched_given_up: int = 0
+    pregame_reads: int = 0
     failures: list[AthleteFailure] = field(default_factory=list)
     not_reached: list[str] = field(default_factory=list)
     requests: int = 0
@@ -87,6 +89,7 @@ class WhoopReport:
             (self.resolved, "earlier ones resolved"),
             (sum(self.events.values()), "deliveries worked off"),
             (self.watched_reads, "watched records read"),
+            (self.pregame_reads, "reads before games"),
             (sum(self.missed_by_webhooks.values()), "missed by webhooks"),
             (len(self.failures), "failures"),
             (len(self.not_reached), "athletes not reached"),

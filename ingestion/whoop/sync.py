@@ -1,23 +1,24 @@
 """``clutch ingest whoop``: bring the records of all consenting athletes up to date.
 
-One run works off the inbox, reads the trailing week of every athlete (or his history, the first
-time), and reads what is due of the watch-list. Each of these is stored in small steps that are safe
-to repeat; a run that was killed is finished by the next one. What fails for one athlete leaves the
-others alone.
+One run works off the inbox, reads last night of whoever plays soon, then the trailing week of every
+athlete (or his history, the first time), and what is due of the watch-list. Each of these is stored
+in small steps that are safe to repeat; a run that was killed is finished by the next one. What
+fails for one athlete leaves the others alone.
 
-Between runs ``follow`` does the same work as it falls due: deliveries when they come, the
-watch-list each minute, the reconcile job for what was not read for a day.
+Between runs ``follow`` does the same work as it falls due: deliveries when they come, players
+before their game, the watch-list each minute, the reconcile job for what was not read for a day.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from uuid import UUID
 
 import dlt
 import psycopg
@@ -44,6 +45,7 @@ from ingestion.whoop.errors import (
     RequestRefused,
     ServiceUnavailable,
 )
+from ingestion.whoop.pregame import DEAD_SERVICE_AFTER, WINDOW, NextGame, Pregame
 from ingestion.whoop.raw_tables import ReadBy
 from ingestion.whoop.reads import Reads
 from ingestion.whoop.reconcile import (
@@ -65,12 +67,11 @@ LOCK = (0x636C7574, 3)
 CHANNEL = "clutch_webhooks"
 """The receiver notifies it of deliveries."""
 
+PREGAME_SECONDS = 300.0
+"""How often it is looked for who plays soon: one query, beside rounds that are hours apart."""
 WATCH_SECONDS = 60.0
 RECONCILE_SECONDS = 3600.0
 """How often it is looked for what was not read for a day."""
-
-DEAD_SERVICE_AFTER = 5
-"""Athletes in a row for whom WHOOP gave no usable answer: then it is down, and the rest is left."""
 
 _SYSTEM_CLOCK = SystemClock()
 
@@ -82,6 +83,7 @@ class Parts:
     sessions: Sessions
     reads: Reads
     worker: Worker
+    pregame: Pregame
     report: WhoopReport
 
 
@@ -191,7 +193,18 @@ def opened(
     store = Store(sessions, report, pipeline, directory)
     reads = Reads(api, whoop, sessions, store, report, clock, allow_list)
     try:
-        yield Parts(sessions, reads, Worker(sessions, reads, store, report, settling), report)
+        yield Parts(
+            sessions,
+            reads,
+            Worker(sessions, reads, store, report, settling),
+            Pregame(
+                sessions,
+                reads,
+                report,
+                lambda account, resource, error: note_failure(report, account, resource, error),
+            ),
+            report,
+        )
     finally:
         sessions.close()
         api.close()
@@ -212,9 +225,9 @@ class _Run:
         self._backfill_days = backfill_days
 
     def execute(self, console: Console, show_progress: bool) -> None:
-        """Inbox, athletes, watch-list."""
+        """Inbox, players before their game, athletes, watch-list."""
         parts, report = self._parts, self._parts.report
-        accounts = _accounts(parts.sessions)
+        accounts = _accounts(parts.sessions, parts.pregame.games)
         if self._player_id is not None:
             accounts = [each for each in accounts if each.player_id == self._player_id]
             if not accounts:
@@ -233,11 +246,13 @@ class _Run:
         with progress:
             if self._player_id is None:
                 parts.worker.work_off()
+            just_read = read_before_games(parts, accounts)
             task = progress.add_task("WHOOP athletes", total=len(accounts))
             read_athletes(
                 parts,
                 accounts,
                 source="sync",
+                just_read=just_read,
                 backfill_days=self._backfill_days,
                 on_progress=lambda: progress.advance(task),
             )
@@ -245,10 +260,17 @@ class _Run:
                 watch_once(parts)
 
 
-def _accounts(sessions: Sessions) -> list[Connection]:
+def _accounts(
+    sessions: Sessions, games: Callable[[Sequence[Connection]], dict[str, NextGame]] | None = None
+) -> list[Connection]:
     """The connections that may be asked for, the longest unread first.
 
     Where the budget does not reach everybody, a fixed order would leave the same athletes out.
+
+    Args:
+        sessions: The database.
+        games: Tells who plays soon: whoever was not read since the window of his game began goes
+            before all others.
     """
     with sessions.session() as connection:
         accounts = active_connections(connection)
@@ -259,8 +281,15 @@ def _accounts(sessions: Sessions) -> list[Connection]:
             """
         ).fetchall()
     read_at = {row[0]: row[1] for row in rows}
+    soon = {} if games is None else games(accounts)
     never = datetime.min.replace(tzinfo=UTC)
-    return sorted(accounts, key=lambda account: read_at.get(account.connection_id, never))
+
+    def place(account: Connection) -> tuple[bool, datetime]:
+        last = read_at.get(account.connection_id, never)
+        game = soon.get(account.player_id)
+        return game is None or last >= game.tipoff_at - WINDOW, last
+
+    return sorted(accounts, key=place)
 
 
 def read_athletes(
@@ -269,6 +298,7 @@ def read_athletes(
     *,
     source: ReadBy,
     older_than: timedelta = timedelta(0),
+    just_read: Collection[tuple[UUID, str]] = (),
     backfill_days: int | None = None,
     on_progress: Callable[[], None] = lambda: None,
 ) -> None:
@@ -281,6 +311,7 @@ def read_athletes(
         accounts: Whose.
         source: What reads.
         older_than: Only what was not read within this.
+        just_read: Connection and kind of record of what is left alone.
         backfill_days: Read history back to so many days ago.
         on_progress: Called after each athlete.
     """
@@ -289,7 +320,7 @@ def read_athletes(
     report = parts.report
     for place, account in enumerate(accounts):
         try:
-            is_dead = _read_athlete(parts, account, source, older_than)
+            is_dead = _read_athlete(parts, account, source, older_than, just_read)
         except BudgetExhausted as error:
             report.failures.append(AthleteFailure(account.player_id, None, "budget", str(error)))
             report.not_reached += [each.player_id for each in accounts[place:]]
@@ -315,12 +346,23 @@ def read_athletes(
             note_failure(report, account, None, error)
 
 
-def _read_athlete(parts: Parts, account: Connection, source: ReadBy, older_than: timedelta) -> bool:
+def _read_athlete(
+    parts: Parts,
+    account: Connection,
+    source: ReadBy,
+    older_than: timedelta,
+    just_read: Collection[tuple[UUID, str]],
+) -> bool:
     """Read one athlete; gives whether WHOOP answered nothing at all."""
     reads, report = parts.reads, parts.report
     resources = reads.resources(account)
     known = reads.positions(account)
-    old = [resource for resource in resources if resource in known or resource not in COLLECTIONS]
+    old = [
+        resource
+        for resource in resources
+        if (resource in known or resource not in COLLECTIONS)
+        and (account.connection_id, resource) not in just_read
+    ]
     before = reads.answers
     is_down = False
     try:
@@ -356,6 +398,25 @@ def note_failure(
     """Write down what failed for one athlete."""
     code = error.reason if isinstance(error, ReconnectNeeded) else _CODES[type(error)]
     report.failures.append(AthleteFailure(account.player_id, resource, code, str(error)))
+
+
+def read_before_games(
+    parts: Parts, accounts: Sequence[Connection] | None = None
+) -> set[tuple[UUID, str]]:
+    """Read last night of whoever plays soon, where it is not settled.
+
+    Args:
+        parts: Read and store.
+        accounts: Whose; default: of all that may be asked for.
+
+    Returns:
+        Connection and kind of record of what was read.
+    """
+    try:
+        return parts.pregame.read_due(_accounts(parts.sessions) if accounts is None else accounts)
+    except BudgetExhausted as error:
+        parts.report.failures.append(AthleteFailure("", None, "budget", str(error)))
+        return set()
 
 
 def watch_once(parts: Parts) -> None:
@@ -403,7 +464,7 @@ def reconcile(
         status: Literal["done", "failed", "partly_done"] = "failed"
         try:
             with opened(settings, whoop, clock, report) as parts:
-                accounts = _accounts(parts.sessions)
+                accounts = _accounts(parts.sessions, parts.pregame.games)
                 read_athletes(parts, accounts, source="reconcile", older_than=older_than)
             status = "partly_done" if report.exit_code else "done"
         finally:
@@ -422,7 +483,7 @@ def follow(
     say: Callable[[str], None],
     settling: timedelta = SETTLING,
 ) -> None:
-    """Work off deliveries as they come, the watch-list and the reconcile job, until stopped.
+    """Work off deliveries as they come, games, watch-list and reconcile job, until stopped.
 
     Several processes may follow at once; each object and each watched record goes to one of them.
 
@@ -439,7 +500,7 @@ def follow(
     """
     migrate.ensure_ready(settings)
     WhoopApi(settings, whoop, clock=clock).close()  # a wrong key is told before anything is done
-    next_watch = next_reconcile = 0.0
+    next_pregame = next_watch = next_reconcile = 0.0
     while not stop.is_set():
         try:
             report = WhoopReport()
@@ -450,6 +511,9 @@ def follow(
                 listening.execute(f"listen {CHANNEL}")
                 while not stop.is_set():
                     parts.worker.work_off()
+                    if time.monotonic() >= next_pregame:
+                        read_before_games(parts)
+                        next_pregame = time.monotonic() + PREGAME_SECONDS
                     if time.monotonic() >= next_watch:
                         watch_once(parts)
                         next_watch = time.monotonic() + WATCH_SECONDS
@@ -470,11 +534,12 @@ def follow(
 
 def _say_changes(report: WhoopReport, say: Callable[[str], None]) -> None:
     """Tell what was done since the last time, and begin to count anew."""
-    if report.events or report.watched_reads or report.failures:
+    if report.events or report.pregame_reads or report.watched_reads or report.failures:
         events = ", ".join(f"{outcome} {count}" for outcome, count in report.events.items())
         say(
             f"{report.versions_added} new versions, {report.deletions} deleted"
             f"{f'; deliveries: {events}' if events else ''}"
+            f"{f'; before games: {report.pregame_reads}' if report.pregame_reads else ''}"
             f"{f'; watched: {report.watched_reads}' if report.watched_reads else ''}"
         )
         for failure in report.failures:

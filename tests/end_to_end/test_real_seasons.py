@@ -10,6 +10,7 @@ import csv
 import gzip
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ingestion import nba
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
+from ingestion.whoop.pregame import next_games
 from tests.replay import ReplayServer, shared_nba_directory
 from tests.support.dbt_runs import build, invoke_dbt
 
@@ -175,3 +177,31 @@ def test_no_alarm_on_real_seasons(real: tuple[Settings, Path]) -> None:
         if item.node.resource_type != "operation" and item.status != "pass"
     }
     assert alarms == {}
+
+
+def test_the_pregame_window_knows_who_plays(real: tuple[Settings, Path]) -> None:
+    """An hour before every 25th game: earlier box scores tell who will be in its own."""
+    played = """
+        select
+            games.game_id, games.tipoff_at,
+            array_agg(players.player_id) filter (where players.has_played)
+        from analytics.games
+        inner join staging.stg_nba__box_score_players as players
+            on games.game_id = players.game_id
+        where games.season = '2022-23'
+        group by games.game_id, games.tipoff_at
+        order by games.tipoff_at, games.game_id
+    """
+    with connect(real[0], roles.TRANSFORM) as connection:
+        found = connection.execute(played).fetchall()
+        opening_weeks = found[0][1] + timedelta(days=14)
+        sampled = [game for game in found if game[1] > opening_weeks][::25]
+    known = total = 0
+    with connect(real[0], roles.INGEST) as connection:
+        for game_id, tipoff_at, players in sampled:
+            games = next_games(connection, players, tipoff_at - timedelta(hours=1))
+            total += len(players)
+            known += sum(games[player].game_id == game_id for player in players if player in games)
+    print(f"\n{known} of {total} who played in {len(sampled)} games had a pre-game window")
+    assert len(sampled) > 40
+    assert known > 0.97 * total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ import psycopg
 import requests
 from cryptography.fernet import Fernet
 
+from ingestion import nba
 from ingestion.consent.vault import Vault
 from ingestion.database import roles
 from ingestion.database.connection import connect
+from ingestion.sandbox.nba import League, NbaSandbox
 from ingestion.sandbox.whoop import WhoopSandbox
 from ingestion.sandbox.whoop.timeline import collection
 from ingestion.settings import Settings
@@ -192,10 +195,26 @@ def file_delivery(settings: Settings, event: dict[str, Any], signed: datetime) -
         )
 
 
-def held(sandbox: WhoopSandbox, user_ids: list[int]) -> dict[tuple[str, str], str]:
-    """Every settled record that the service holds now, as canonical JSON."""
+def load_league(settings: Settings, sandbox: WhoopSandbox) -> None:
+    """Ingest the schedule of the members' league, and the games of the last days."""
+    with NbaSandbox(League(sandbox.settings.league), now=sandbox.now) as league:
+        hosts = {"nba_cdn_base_url": league.base_url, "nba_stats_base_url": league.base_url}
+        report = nba.ingest(
+            dataclasses.replace(settings, **hosts),
+            since=(sandbox.now - timedelta(days=4)).date(),  # every team plays on one day of two
+            now=sandbox.now,
+            show_progress=False,
+        )
+    assert report.exit_code == 0, report
+
+
+def held(
+    sandbox: WhoopSandbox, user_ids: list[int], at: int | None = None
+) -> dict[tuple[str, str], str]:
+    """Every settled record that the service holds now (or at some ms since 1970), as JSON."""
     found = {}
-    now = sandbox.clock.milli()
+    now = sandbox.clock.milli() if at is None else at
+    allow_list = AllowList.load()
     for user_id in user_ids:
         member = sandbox.member(user_id)
         for resource in RESOURCES:
@@ -207,7 +226,7 @@ def held(sandbox: WhoopSandbox, user_ids: list[int]) -> dict[tuple[str, str], st
                     continue
                 if resource == "cycle" and shown.get("end") is None:
                     continue
-                kept, _ = AllowList.load().reduce(resource, shown)
+                kept, _ = allow_list.reduce(resource, shown)
                 key = str(shown["cycle_id" if resource == "recovery" else "id"])
                 found[resource, key] = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
     return found

@@ -17,7 +17,7 @@ import pytest
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import LeagueSettings
-from ingestion.sandbox.whoop import FaultScript, WhoopSandbox, WhoopSandboxSettings
+from ingestion.sandbox.whoop import WhoopSandbox, WhoopSandboxSettings
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.status import read_status
 from ingestion.whoop import sync
@@ -71,9 +71,11 @@ def world_of(
     database: Settings, tmp_path: Path, roster: int = 3, **more: Any
 ) -> tuple[WhoopSandbox, World]:
     limits = {"requests_per_minute": 10_000, "requests_per_day": 1_000_000} | more
+    # of 15 players each; a small league is made sooner
+    league = LeagueSettings(team_count=4 if roster <= 60 else 30)
     sandbox = WhoopSandbox(
         WhoopSandboxSettings(
-            roster_size=roster, now=NOW, league=LeagueSettings(team_count=4), **limits
+            **{"roster_size": roster, "now": NOW, "league": league} | limits,
         )
     )
     settings = dataclasses.replace(database, state_directory=tmp_path / "state")
@@ -372,92 +374,3 @@ def test_the_command_prints_what_was_done(world: World) -> None:
     report = json.loads(done.stdout)
     assert report["athletes"] == 1
     assert report["exit_code"] == 0
-
-
-def live_days(world: World, days: int) -> None:
-    """Days with webhooks on, a worker that looks every ten minutes, and a reconcile job."""
-    report = WhoopReport()
-    with sync.opened(
-        world.settings, world.whoop, world.clock, report, settling=timedelta(0)
-    ) as parts:
-        for step in range(days * 144):
-            world.sandbox.advance(timedelta(minutes=10))
-            world.query("update operations.webhook_inbox set not_before = now()")
-            parts.worker.work_off()
-            sync.watch_once(parts)
-            if step % 36 == 35:
-                sync.reconcile(world.settings, world.whoop, clock=world.clock)
-
-
-ATHLETES = int(os.environ.get("CLUTCH_TEST_ATHLETES", "18"))
-"""A roster; 450, the league, takes some minutes and most of two days' budget."""
-
-
-def test_a_live_day_needs_at_most_eight_requests_per_athlete(
-    database: Settings, tmp_path: Path
-) -> None:
-    sandbox, world = world_of(
-        database, tmp_path, roster=ATHLETES, requests_per_minute=100, requests_per_day=10_000
-    )
-    with sandbox, inbox(world.settings, sandbox):
-        world.join(ATHLETES)
-        for _ in range(3):  # a league's history needs more than one day's budget
-            if world.sync().exit_code == 0:
-                break
-            world.clock.sleep(86_400)
-        assert stored(world.settings) == held(sandbox, sandbox.members)
-        live_days(world, 1)  # the day after a first sync is special: everything was just read
-        began = world.clock.now()
-        live_days(world, 2)
-        assert stored(world.settings) == held(sandbox, sandbox.members)
-        [(requests,)] = world.query(
-            """
-            select count(*) from operations.whoop_requests
-            where requested_at > %s and endpoint <> 'token'
-            """,
-            began,
-        )
-        per_athlete_day = requests / ATHLETES / 2
-        print("requests per athlete and live day:", per_athlete_day)
-        assert 3 < per_athlete_day <= 8
-        assert not any(line.status == 429 for line in sandbox.requests())
-        told = world.query(
-            "select status, outcome, count(*) from operations.webhook_inbox group by 1, 2"
-        )
-        assert {status for status, _, _ in told} == {"done"}, told
-
-
-FAULTS = {
-    "lost": FaultScript(lost_rate=0.4),
-    "twice": FaultScript(duplicate_rate=0.6),
-    "out of order": FaultScript(reorder_rate=0.5, reorder_seconds=1800),
-    "early": FaultScript(early_rate=0.6, early_seconds=900),
-    "errors": FaultScript(error_rate=0.1),
-    "skew": FaultScript(clock_skew_seconds=300),
-    "all": FaultScript(
-        lost_rate=0.2, duplicate_rate=0.2, reorder_rate=0.2, early_rate=0.2, error_rate=0.05
-    ),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_goes_wrong_the_tables_end_the_same(
-    database: Settings, tmp_path: Path, fault: str
-) -> None:
-    sandbox, world = world_of(database, tmp_path, roster=2, faults=FAULTS[fault])
-    with sandbox, inbox(world.settings, sandbox):
-        world.join(2)
-        world.sync()
-        live_days(world, 1)
-        [(sleep,)] = world.query(
-            """
-            select record_key from raw_whoop.record_versions
-            where resource = 'sleep' and is_newest and not is_deleted
-            order by payload ->> 'start' desc limit 1 offset 1
-            """
-        )
-        sandbox.delete_sleep(sleep)
-        live_days(world, 1)
-        world.sync()
-        assert stored(world.settings) == held(sandbox, sandbox.members)
