@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,8 +22,10 @@ import pytest
 
 from ingestion.database import roles
 from ingestion.database.connection import connect
+from ingestion.database.migrate import migrate
 from ingestion.settings import Settings
-from tests.support.dbt_runs import PROJECT_ROOT, build
+from tests.support.dbt_runs import PROJECT_ROOT, WITHOUT_TESTS, build
+from tests.support.external_server import ADMIN_PASSWORD, ExternalServer
 from tests.support.wearables import Athlete, store, upcoming_game, utc
 
 Row = dict[str, Any]
@@ -1313,3 +1316,32 @@ def test_every_rule_is_looked_for(built: Built) -> None:
     text = (PROJECT_ROOT / path).read_text()
     rules = {row["rule"] for row in built.rows("select rule from staging.wearable_quality_rules")}
     assert {rule for rule in rules if f"'{rule}'" not in text} == {"far_from_arena"}
+
+
+def test_another_server_gives_the_same_values(
+    built: Built, external_server: ExternalServer, tmp_path: Path
+) -> None:
+    """An older PostgreSQL casts otherwise (macros/safe_casts.sql); no digit may depend on it."""
+    with external_server.administrator() as connection:
+        connection.execute("create database situations")
+    url = external_server.url("administrator", ADMIN_PASSWORD, "situations")
+    settings = dataclasses.replace(
+        built.settings, database_url=url, state_directory=tmp_path / "state"
+    )
+    migrate(settings)
+    names = [each.name for each in SITUATIONS][::5]
+    athletes = [built.athletes[name] for name in names]
+    store(settings, athletes, tmp_path / "games")
+    build(settings, tmp_path / "target", *WITHOUT_TESTS)
+    players = [athlete.player_id for athlete in athletes]
+    values = """
+        select player_id || ' ' || game_id, row(pregame.*)::text
+        from analytics.pregame_baselines as pregame
+        where player_id = any(%s) and not is_upcoming
+    """
+    found = []
+    for each in (settings, built.settings):
+        with connect(each, roles.TRANSFORM) as connection:
+            found.append(dict(connection.execute(values, [players]).fetchall()))
+    assert len(found[0]) >= len(names)
+    assert found[0] == found[1]
