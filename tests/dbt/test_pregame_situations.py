@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import psycopg
 import pytest
 
 from ingestion.database import roles
@@ -642,6 +643,21 @@ def _(a: Athlete) -> Expected:
     }
 
 
+@situation("the sleep unscorable, its recovery scored")
+def _(a: Athlete) -> Expected:
+    night = a.sleep(WAKE, state="UNSCORABLE")
+    a.recovery(night, hrv=60)
+    return {
+        a.game(EVENING): {
+            "hrv_rmssd_pregame": 60.0,
+            "sleep_performance_pregame": None,
+            "hrv_baseline_deviation": None,
+            "recorded_part": 0.0,
+            "missing_reason": None,
+        }
+    }
+
+
 @situation("no recovery came with the sleep")
 def _(a: Athlete) -> Expected:
     night = a.sleep(WAKE)
@@ -1070,6 +1086,25 @@ def test_the_values_before_the_game(built: Built, name: str) -> None:
 
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
+
+
+MARTS = (
+    *("pregame_baselines", "wearables_daily_summary", "wearables_readings", "wearables_devices"),
+    *("player_wearables_summary", "action_wearable_context", "wearables_quality"),
+    *("clutch_performance_scores", "clutch_leaderboard"),
+)
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_bi_tool_reads_the_marts_and_nothing_below_them(built: Built, mart: str) -> None:
+    with connect(built.settings, roles.BI) as connection:
+        count = connection.execute(f"select count(*) from {mart}").fetchone()
+        assert count is not None
+        assert count[0] > 0
+        for below in ("staging.stg_whoop__sleeps", "intermediate.int_sleeps_current"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"select 1 from {below}")
+            connection.rollback()
 
 
 def test_staging_and_ingestion_agree_on_the_newest_version(built: Built) -> None:

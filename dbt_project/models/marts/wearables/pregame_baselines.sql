@@ -132,8 +132,9 @@ explained as (
         *,
         coalesce(
             night_missing_reason,
-            score_missing_reason,
-            case when hrv_rmssd_pregame is null then 'implausible' end
+            case
+                when hrv_rmssd_pregame is null then coalesce(score_missing_reason, 'implausible')
+            end
         ) as missing_reason,
         coalesce(
             {{ minutes_of_day('woke_at_local') }}
