@@ -3,6 +3,7 @@
 {{ config(
     materialized='table',
     indexes=[{'columns': ['device_id', 'sleep_end_at']}],
+    pre_hook='{{ prefer_hash_joins(true) }}',
     post_hook='analyze {{ this }}'
 ) }}
 
