@@ -301,7 +301,10 @@ for all. `but` nights are taken off where the night itself belongs to the window
     {%- endfor %}
 {%- endmacro %}
 
-{#- The versions of the four kinds of record, one below the other, without their payloads. -#}
+{#-
+The versions of the four kinds of record, one below the other, without their payloads, with the newest updated_at that
+had arrived before. It is sought for each kind by itself: sorted all at once they would not fit into memory.
+-#}
 {% macro every_record_version() -%}
     {%- for resource in ['cycle', 'recovery', 'sleep', 'workout'] %}
     select
@@ -309,7 +312,12 @@ for all. `but` nights are taken off where the night itself belongs to the window
         connection_id,
         record_key,
         source_updated_at,
-        fetched_at
+        fetched_at,
+        max(source_updated_at) over (
+            partition by connection_id, record_key
+            order by fetched_at
+            rows between unbounded preceding and 1 preceding
+        ) as newest_before
     from {{ source('whoop', resource) }}
     {%- if not loop.last %}
     union all
