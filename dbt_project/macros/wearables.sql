@@ -239,6 +239,31 @@ for all. `but` nights are taken off where the night itself belongs to the window
     interval '{{ var(window_var) - but }} days 12 hours'
 {%- endmacro %}
 
+{#- True when a version of a night is what a view sees: what held at its moment, or what holds now where it has none. -#}
+{% macro is_in_view(nights) -%}
+    (
+        (views.viewed_at is null and {{ nights }}.is_newest)
+        or ({{ held_at(nights, 'views.viewed_at') }})
+    )
+{%- endmacro %}
+
+{#- A decimal from a whole number of units of so many decimal places; exact. -#}
+{% macro exact(units, places) -%}
+    {{ units }} * 1e-{{ places }}::numeric
+{%- endmacro %}
+
+{#- Mean and standard deviation (n - 1) from sums over whole numbers of such units: exact until the division. -#}
+{% macro exact_mean(total, nights, places) -%}
+    {{ total }} * 1e-{{ places }}::numeric / nullif({{ nights }}, 0)
+{%- endmacro %}
+
+{% macro exact_sd(total, total_of_squares, nights, places) -%}
+    sqrt(
+        ({{ nights }} * {{ total_of_squares }} - {{ total }} * {{ total }}) * 1e-{{ 2 * places }}::numeric
+        / nullif({{ nights }} * ({{ nights }} - 1), 0)
+    )
+{%- endmacro %}
+
 {#- Minutes east of UTC of an IANA zone at a moment. -#}
 {% macro zone_offset_minutes(moment, zone) -%}
     {{ return(adapter.dispatch('zone_offset_minutes')(moment, zone)) }}
@@ -301,7 +326,10 @@ for all. `but` nights are taken off where the night itself belongs to the window
     {%- endfor %}
 {%- endmacro %}
 
-{#- The versions of the four kinds of record, one below the other, without their payloads. -#}
+{#-
+The versions of the four kinds of record, one below the other, without their payloads, with the newest updated_at that
+had arrived before. It is sought for each kind by itself: sorted all at once they would not fit into memory.
+-#}
 {% macro every_record_version() -%}
     {%- for resource in ['cycle', 'recovery', 'sleep', 'workout'] %}
     select
@@ -309,7 +337,12 @@ for all. `but` nights are taken off where the night itself belongs to the window
         connection_id,
         record_key,
         source_updated_at,
-        fetched_at
+        fetched_at,
+        max(source_updated_at) over (
+            partition by connection_id, record_key
+            order by fetched_at
+            rows between unbounded preceding and 1 preceding
+        ) as newest_before
     from {{ source('whoop', resource) }}
     {%- if not loop.last %}
     union all

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.errors import ClutchError
-from tests.benchmarks import backfill, build, daily, raw_load, receiver
+from tests.benchmarks import backfill, build, daily, raw_load, receiver, wearables
 from tests.benchmarks.workplace import open_workplace
 from tests.replay import shared_nba_directory
 
 BENCHMARKS = {
     "raw_load": raw_load,
     "build": build,
+    "wearables": wearables,
     "daily": daily,
     "backfill": backfill,
     "receiver": receiver,

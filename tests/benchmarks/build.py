@@ -9,19 +9,26 @@ Parquet. Flags, lines and totals must be equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 import psycopg
-from polars.testing import assert_frame_equal
 
 from ingestion.settings import Settings
 from tests.benchmarks import polars_models
-from tests.benchmarks.measuring import Cost, Spread, ratio
+from tests.benchmarks.measuring import Cost, Spread
+from tests.benchmarks.models import (
+    Costs,
+    assert_frames_equal,
+    compared,
+    compiled,
+    noted,
+    read_table,
+    run_alone,
+)
 from tests.benchmarks.workplace import Workplace
 
 SEASON = "2022-23"
@@ -43,6 +50,8 @@ DUCKDB_MODELS = (
     "int_player_stints",
     "int_clutch_player_games",
 )
+# read by the first of them; few rows, so that its own SQL is not compared
+REPAIRS = "int_action_times_repaired"
 
 # what each Polars function is given; games go along, but are too light to compare
 STEPS: dict[str, tuple[Callable[..., pl.DataFrame], tuple[str, ...]]] = {
@@ -69,8 +78,6 @@ STEPS: dict[str, tuple[Callable[..., pl.DataFrame], tuple[str, ...]]] = {
 }
 
 ENGINES = ("Postgres", "Polars", "Polars stored", "DuckDB")
-
-Costs = dict[str, list[Cost]]
 
 
 def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -111,14 +118,22 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
                     nodes.setdefault(node.name, []).append(node.seconds)
             progress(f"repetition {repetition + 1} of {REPETITIONS}: model by model")
             workplace.settle(settings)
-            _in_postgres(workplace, settings, connection, engines["Postgres"])
+            run_alone(workplace, settings, connection, HEAVY_MODELS, engines["Postgres"])
             frames = _in_polars(workplace, engines["Polars"], payloads)
             paths = _in_polars_stored(workplace, engines["Polars stored"], frames)
+            paths[REPAIRS] = workplace.directory / "parquet" / f"{REPAIRS}.parquet"
+            pl.read_database(
+                f"select * from intermediate.{REPAIRS}", connection, infer_schema_length=None
+            ).write_parquet(paths[REPAIRS])
             _in_duckdb(workplace, settings, engines["DuckDB"], paths)
             if repetition == 0:
                 progress("comparing the answers")
                 _assert_equal(connection, frames)
     events = frames["stg_nba__actions_cdn"].height
+    groups = {
+        "all of these": list(HEAVY_MODELS),
+        "after the payloads": [name for name in HEAVY_MODELS if name not in PAYLOAD_MODELS],
+    }
     return {
         "events": events,
         "build": {
@@ -130,46 +145,9 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
             "events per second, models": Spread.of([events / total for total in kinds["model"]]),
         },
         "models in the build": {name: Spread.of(seconds) for name, seconds in nodes.items()},
-        **_compared(engines, "wall_seconds", "models alone, wall"),
-        **_compared(engines, "cpu_seconds", "models alone, CPU"),
+        **compared(engines, "wall_seconds", "models alone, wall", groups),
+        **compared(engines, "cpu_seconds", "models alone, CPU", groups),
     }
-
-
-def _compared(
-    engines: dict[str, Costs], part: str, title: str
-) -> dict[str, dict[str, dict[str, Spread]]]:
-    """Seconds (``wall_seconds`` or ``cpu_seconds``) of models by engine, then the ratios.
-
-    The last two rows are sums: of all heavy models, and of those that start from typed actions.
-    """
-    groups = {model: [model] for model in HEAVY_MODELS}
-    groups["all of these"] = list(HEAVY_MODELS)
-    groups["after the payloads"] = [name for name in HEAVY_MODELS if name not in PAYLOAD_MODELS]
-    figures: dict[str, dict[str, Spread]] = {}
-    ratios: dict[str, dict[str, Spread]] = {}
-    for name, models in groups.items():
-        seconds = {
-            engine: [
-                sum(getattr(cost, part) for cost in repetition)
-                for repetition in zip(*(costs[model] for model in models), strict=True)
-            ]
-            for engine, costs in engines.items()
-            if all(model in costs for model in models)
-        }
-        figures[name] = {engine: Spread.of(values) for engine, values in seconds.items()}
-        ratios[name] = {
-            f"Postgres / {engine}": ratio(seconds["Postgres"], values)
-            for engine, values in seconds.items()
-            if engine != "Postgres"
-        }
-    return {title: figures, f"{title}, ratios": ratios}
-
-
-@contextmanager
-def _noted(workplace: Workplace, costs: Costs, model: str) -> Iterator[None]:
-    with workplace.measured() as cost:
-        yield
-    costs.setdefault(model, []).append(cost)
 
 
 def _in_polars(
@@ -179,7 +157,7 @@ def _in_polars(
     frames: dict[str, pl.DataFrame] = {}
     for model, (function, inputs) in STEPS.items():
         arguments = [frames[name] if name in frames else payloads[name] for name in inputs]
-        with _noted(workplace, costs, model):
+        with noted(workplace, costs, model):
             frames[model] = function(*arguments)
     return frames
 
@@ -195,41 +173,9 @@ def _in_polars_stored(
         if not frames.keys() >= set(inputs):
             frames[model].write_parquet(paths[model])  # made of payloads
             continue
-        with _noted(workplace, costs, model):
+        with noted(workplace, costs, model):
             function(*(pl.read_parquet(paths[name]) for name in inputs)).write_parquet(paths[model])
     return paths
-
-
-def _compiled(workplace: Workplace, settings: Settings, model: str) -> str:
-    """The SQL of a model as dbt compiled it in the last build."""
-    compiled = workplace.target(settings) / "compiled" / "clutch" / "dbt_project" / "models"
-    # what unit tests are fed stands below folders that end in .yml
-    (path,) = (
-        path
-        for path in compiled.rglob(f"{model}.sql")
-        if not any(parent.suffix == ".yml" for parent in path.parents)
-    )
-    return path.read_text()
-
-
-def _in_postgres(
-    workplace: Workplace, settings: Settings, connection: psycopg.Connection[Any], costs: Costs
-) -> None:
-    """Run each heavy model's SQL alone, into a table with the indexes that the model has."""
-    for model, schema in HEAVY_MODELS.items():
-        query = _compiled(workplace, settings, model)
-        indexes = connection.execute(
-            "select pg_get_indexdef(indexrelid) from pg_index where indrelid = %s::regclass",
-            [f"{schema}.{model}"],
-        ).fetchall()
-        connection.execute("drop schema if exists benchmark cascade")
-        connection.execute("create schema benchmark")
-        with _noted(workplace, costs, model):
-            connection.execute(f"create table benchmark.{model} as {query}".encode())
-            for (definition,) in indexes:
-                moved = definition.replace(f" ON {schema}.", " ON benchmark.")
-                connection.execute(moved.encode())
-    connection.execute("drop schema benchmark cascade")
 
 
 def _in_duckdb(
@@ -245,6 +191,7 @@ def _in_duckdb(
             ("staging.stg_nba__actions", "stg_nba__actions_cdn"),
             ("staging.stg_nba__box_score_players", "stg_nba__box_score_players"),
             ("intermediate.int_games_described", "int_games_described"),
+            (f"intermediate.{REPAIRS}", REPAIRS),
         ):
             connection.execute(f"create view {database}.{relation} as from '{paths[model]}'")
         connection.execute(
@@ -253,11 +200,11 @@ def _in_duckdb(
             f"'boxscore' as boxscore_resource from {database}.intermediate.int_games_described"
         )
         for model in DUCKDB_MODELS:
-            query = _compiled(workplace, settings, model)
-            with _noted(workplace, costs, model):
+            query = compiled(workplace, settings, model)
+            with noted(workplace, costs, model):
                 connection.execute(f"create table {database}.intermediate.{model} as {query}")
         lines = connection.sql(f"from {database}.intermediate.int_clutch_player_games")
-        _assert_frames_equal(
+        assert_frames_equal(
             "DuckDB and Polars",
             pl.DataFrame(lines.to_arrow_table()),
             pl.read_parquet(paths["int_clutch_player_games"]),
@@ -273,37 +220,9 @@ def _assert_equal(connection: psycopg.Connection[Any], frames: dict[str, pl.Data
         ("intermediate.int_clutch_player_games", ["game_id", "player_id"]),
         ("analytics.clutch_player_totals", ["player_id", "season", "season_type"]),
     ):
-        _assert_frames_equal(
+        assert_frames_equal(
             f"Postgres and Polars: {relation}",
-            _read_table(connection, relation),
+            read_table(connection, relation),
             frames[relation.partition(".")[2]],
             key,
         )
-
-
-def _read_table(connection: psycopg.Connection[Any], relation: str) -> pl.DataFrame:
-    query = f"copy {relation} to stdout (format csv, header)".encode()
-    with connection.cursor() as cursor, cursor.copy(query) as rows:
-        text = b"".join(rows)
-    # "t" and "f" of Postgres are no truth values to Polars
-    frame = pl.read_csv(text, infer_schema_length=0)
-    return frame.with_columns(
-        pl.col(name) == "t" for name in frame.columns if name.startswith(("is_", "has_"))
-    )
-
-
-def _assert_frames_equal(
-    what: str, left: pl.DataFrame, right: pl.DataFrame, key: list[str]
-) -> None:
-    """Compare the columns that both have, apart from points in time, which only pass through."""
-    names = [
-        name
-        for name in left.columns
-        if name in right.columns and not right.schema[name].is_temporal()
-    ]
-    # a new right-hand dtype decides: text of a CSV file and decimals become what Polars derived
-    converted = left.select(pl.col(name).cast(right.schema[name]) for name in names)
-    try:
-        assert_frame_equal(converted.sort(key), right.select(names).sort(key), abs_tol=1e-6)
-    except AssertionError as difference:
-        raise AssertionError(f"{what} disagree: {difference}") from difference

@@ -43,8 +43,7 @@ nights as (
         player_id,
         summary_date,
         utc_offset_minutes,
-        row_number() over (partition by player_id order by summary_date desc) as recency,
-        lead(summary_date) over (partition by player_id order by summary_date) as next_date
+        row_number() over (partition by player_id order by summary_date desc) as recency
     from {{ ref('int_daily_nights') }}
 ),
 
@@ -88,27 +87,43 @@ bounded as (
         ) as begins_on
     from known
     left join first_games on known.player_id = first_games.player_id
+),
+
+-- how many nights he has had by each date: the same from one night until the next
+dates as (
+    select
+        bounded.*,
+        dates.on_date,
+        nights.utc_offset_minutes,
+        count(nights.summary_date) over (
+            partition by bounded.player_id order by dates.on_date
+            rows between unbounded preceding and current row
+        ) as night_number
+    from bounded
+    {{ each_date('bounded.begins_on', 'bounded.last_date', 'dates') }}
+    left join nights
+        on bounded.player_id = nights.player_id and dates.on_date = nights.summary_date
+),
+
+clocks as (
+    select
+        *,
+        -- the offset he last woke at
+        coalesce(max(utc_offset_minutes) over (partition by player_id, night_number), 0)
+            as last_utc_offset_minutes
+    from dates
 )
 
 select
-    bounded.player_id,
-    dates.on_date as summary_date,
-    -- the offset he last woke at
-    coalesce(nights.utc_offset_minutes, 0) as utc_offset_minutes,
-    bounded.is_readable,
-    bounded.is_expired,
-    dates.on_date < least(bounded.first_date, bounded.connected_date) as is_before_device,
+    player_id,
+    on_date as summary_date,
+    last_utc_offset_minutes as utc_offset_minutes,
+    is_readable,
+    is_expired,
+    on_date < least(first_date, connected_date) as is_before_device,
     coalesce(
-        bounded.last_activity_at
-        > {{ moment_of_clock(
-            "(dates.on_date + interval '12 hours')", 'coalesce(nights.utc_offset_minutes, 0)'
-        ) }},
+        last_activity_at
+        > {{ moment_of_clock("(on_date + interval '12 hours')", 'last_utc_offset_minutes') }},
         false
     ) as has_later_activity
-from bounded
-{{ each_date('bounded.begins_on', 'bounded.last_date', 'dates') }}
-left join nights
-    on
-        bounded.player_id = nights.player_id
-        and dates.on_date >= nights.summary_date
-        and (nights.next_date is null or dates.on_date < nights.next_date)
+from clocks

@@ -1,14 +1,9 @@
 -- Grain: one row per athlete, game and cycle that was running at some moment of the game. As a rule one; two where he slept.
 {{ config(materialized='table') }}
 
-with devices as (
-    select * from {{ ref('stg_operations__wearable_devices') }}
-    where is_readable
-),
-
-games as (
-    select * from {{ ref('int_athlete_games') }}
-    where tipoff_at is not null and not is_upcoming
+with games as (
+    select * from {{ ref('int_device_games') }}
+    where not is_upcoming
 )
 
 select
@@ -19,10 +14,9 @@ select
     cycles.cycle_start_at,
     cycles.cycle_end_at
 from games
-inner join devices on games.player_id = devices.player_id
 inner join {{ ref('stg_whoop__cycles') }} as cycles
     on
-        devices.device_id = cycles.device_id
+        games.device_id = cycles.device_id
         -- nobody is awake for longer; it lets an index find the cycle
         and cycles.cycle_start_at > games.tipoff_at - interval '7 days'
         and games.game_ends_at >= cycles.cycle_start_at

@@ -29,61 +29,113 @@ with views as (
     from {{ ref('int_pregame_nights') }}
 ),
 
-nights as (
+straps as (
+    select
+        device_id,
+        min(strap_generation) as one_generation,
+        max(strap_generation) as another_generation
+    from {{ ref('int_valid_nights') }}
+    group by device_id
+),
+
+-- Each view looks its windows up in the index and sums them on the spot. A join of all views and nights, grouped, makes
+-- five million rows for the nights of a league's season, and writes them to disk.
+summed as (
     select
         views.device_id,
         views.sleep_id,
         views.player_id,
         views.game_id,
-        valid.sleep_id = views.sleep_id as is_own,
-        -- like is compared with like: another generation of strap measures otherwise
-        valid.sleep_end_at < views.sleep_end_at
-        and valid.strap_generation = coalesce(views.strap_generation, valid.strap_generation)
-            as is_baseline,
-        valid.sleep_end_at > views.sleep_end_at - {{ nights_back('rolling_window_nights', 1) }}
-        and valid.strap_generation = coalesce(views.strap_generation, valid.strap_generation)
-            as is_recent,
-        valid.strap_generation <> views.strap_generation as is_other_strap,
-        valid.ln_hrv,
-        valid.resting_heart_rate_bpm,
-        valid.asleep_minutes
+        {{ exact('own.ln_hrv_billionths', 9) }} as ln_hrv,
+        {{ exact('own.resting_heart_rate_ten_thousandths', 4) }} as resting_heart_rate_bpm,
+        {{ exact('own.asleep_millionths', 6) }} as asleep_minutes,
+        baseline.nights as baseline_nights,
+        other_strap.nights as other_strap_nights,
+        {{ exact_mean('baseline.ln_hrv', 'baseline.nights', 9) }} as ln_hrv_mean,
+        {{ exact_sd('baseline.ln_hrv', 'baseline.ln_hrv_squared', 'baseline.nights', 9) }}
+            as ln_hrv_sd,
+        {{ exact_mean('baseline.resting_heart_rate', 'baseline.nights', 4) }}
+            as resting_heart_rate_mean,
+        {{ exact_sd(
+            'baseline.resting_heart_rate', 'baseline.resting_heart_rate_squared', 'baseline.nights', 4
+        ) }} as resting_heart_rate_sd,
+        {{ exact_mean('baseline.asleep', 'baseline.nights', 6) }} as asleep_mean,
+        {{ exact_sd('baseline.asleep', 'baseline.asleep_squared', 'baseline.nights', 6) }}
+            as asleep_sd,
+        rolling.nights as rolling_nights,
+        {{ exact_mean('rolling.ln_hrv', 'rolling.nights', 9) }} as ln_hrv_rolling_mean,
+        {{ exact_sd('rolling.ln_hrv', 'rolling.ln_hrv_squared', 'rolling.nights', 9) }}
+            as ln_hrv_rolling_sd,
+        {{ exact_mean('rolling.resting_heart_rate', 'rolling.nights', 4) }}
+            as resting_heart_rate_rolling_mean,
+        {{ exact_mean('rolling.asleep', 'rolling.nights', 6) }} as asleep_rolling_mean
     from views
-    inner join {{ ref('int_valid_nights') }} as valid
+    left join {{ ref('int_valid_nights') }} as own
         on
-            views.device_id = valid.device_id
-            and views.sleep_end_at >= valid.sleep_end_at
-            and views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
-            < valid.sleep_end_at
-            and (
-                (views.viewed_at is null and valid.is_newest)
-                or {{ held_at('valid', 'views.viewed_at') }}
-            )
-),
-
-summed as (
-    select
-        device_id,
-        sleep_id,
-        player_id,
-        game_id,
-        max(case when is_own then ln_hrv end) as ln_hrv,
-        max(case when is_own then resting_heart_rate_bpm end) as resting_heart_rate_bpm,
-        max(case when is_own then asleep_minutes end) as asleep_minutes,
-        count(case when is_baseline then 1 end)::integer as baseline_nights,
-        count(case when is_other_strap then 1 end)::integer as other_strap_nights,
-        avg(case when is_baseline then ln_hrv end) as ln_hrv_mean,
-        stddev_samp(case when is_baseline then ln_hrv end) as ln_hrv_sd,
-        avg(case when is_baseline then resting_heart_rate_bpm end) as resting_heart_rate_mean,
-        stddev_samp(case when is_baseline then resting_heart_rate_bpm end) as resting_heart_rate_sd,
-        avg(case when is_baseline then asleep_minutes end) as asleep_mean,
-        stddev_samp(case when is_baseline then asleep_minutes end) as asleep_sd,
-        count(case when is_recent then 1 end)::integer as rolling_nights,
-        avg(case when is_recent then ln_hrv end) as ln_hrv_rolling_mean,
-        stddev_samp(case when is_recent then ln_hrv end) as ln_hrv_rolling_sd,
-        avg(case when is_recent then resting_heart_rate_bpm end) as resting_heart_rate_rolling_mean,
-        avg(case when is_recent then asleep_minutes end) as asleep_rolling_mean
-    from nights
-    group by device_id, sleep_id, player_id, game_id
+            views.device_id = own.device_id
+            and views.sleep_id = own.sleep_id
+            and {{ is_in_view('own') }}
+    left join straps on views.device_id = straps.device_id
+    cross join
+        lateral (
+            select
+                count(*)::integer as nights,
+                sum(valid.ln_hrv_billionths) as ln_hrv,
+                sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
+                sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
+                sum(
+                    valid.resting_heart_rate_ten_thousandths
+                    * valid.resting_heart_rate_ten_thousandths
+                ) as resting_heart_rate_squared,
+                sum(valid.asleep_millionths) as asleep,
+                sum(valid.asleep_millionths * valid.asleep_millionths) as asleep_squared
+            from {{ ref('int_valid_nights') }} as valid
+            where
+                valid.device_id = views.device_id
+                and valid.sleep_end_at < views.sleep_end_at
+                and valid.sleep_end_at
+                > views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
+                -- like is compared with like: another generation of strap measures otherwise
+                and valid.strap_generation
+                = coalesce(views.strap_generation, valid.strap_generation)
+                and {{ is_in_view('valid') }}
+        ) as baseline
+    cross join
+        lateral (
+            select
+                count(*)::integer as nights,
+                sum(valid.ln_hrv_billionths) as ln_hrv,
+                sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
+                sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
+                sum(valid.asleep_millionths) as asleep
+            from {{ ref('int_valid_nights') }} as valid
+            where
+                valid.device_id = views.device_id
+                and valid.sleep_end_at <= views.sleep_end_at
+                and valid.sleep_end_at
+                > views.sleep_end_at - {{ nights_back('rolling_window_nights', 1) }}
+                and valid.strap_generation
+                = coalesce(views.strap_generation, valid.strap_generation)
+                and {{ is_in_view('valid') }}
+        ) as rolling
+    cross join
+        lateral (
+            select count(*)::integer as nights
+            from {{ ref('int_valid_nights') }} as valid
+            where
+            -- hardly anybody has two: for the others nothing is looked up
+                (
+                    views.strap_generation <> straps.one_generation
+                    or views.strap_generation <> straps.another_generation
+                )
+                and valid.device_id = views.device_id
+                and valid.sleep_end_at <= views.sleep_end_at
+                and valid.sleep_end_at
+                > views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
+                and valid.strap_generation <> views.strap_generation
+                and {{ is_in_view('valid') }}
+        ) as other_strap
+    where baseline.nights + rolling.nights + other_strap.nights > 0
 ),
 
 gated as (

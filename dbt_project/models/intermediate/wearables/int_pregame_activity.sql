@@ -49,11 +49,10 @@ recent_sleeps as (
         games.game_id,
         max(case when sleeps.is_nap then 1 else 0 end) = 1 as has_nap,
         true as has_activity
-    from games
-    inner join devices on games.player_id = devices.player_id
+    from {{ ref('int_device_games') }} as games
     inner join {{ ref('stg_whoop__sleeps') }} as sleeps
         on
-            devices.device_id = sleeps.device_id
+            games.device_id = sleeps.device_id
             and games.tipoff_at >= sleeps.sleep_end_at
             and games.tipoff_at - interval '{{ var("night_max_hours_before_tipoff") }} hours'
             <= sleeps.sleep_end_at
@@ -66,11 +65,10 @@ recent_workouts as (
         games.player_id,
         games.game_id,
         true as has_activity
-    from games
-    inner join devices on games.player_id = devices.player_id
+    from {{ ref('int_device_games') }} as games
     inner join {{ ref('stg_whoop__workouts') }} as workouts
         on
-            devices.device_id = workouts.device_id
+            games.device_id = workouts.device_id
             and games.tipoff_at >= workouts.workout_end_at
             -- half of a night's reach: one of last evening says nothing of the night after it
             and games.tipoff_at - interval '{{ var("night_max_hours_before_tipoff") }} hours' / 2

@@ -2,17 +2,7 @@
 -- Everything is as WHOOP held it at tip-off; what it wrote later does not enter, not even a correction.
 {{ config(materialized='table') }}
 
-with devices as (
-    select * from {{ ref('stg_operations__wearable_devices') }}
-    where is_readable
-),
-
-games as (
-    select * from {{ ref('int_athlete_games') }}
-    where tipoff_at is not null
-),
-
-candidates as (
+with candidates as (
     select
         games.player_id,
         games.game_id,
@@ -32,13 +22,12 @@ candidates as (
         {{ recorded_share('sleeps.no_data_minutes', 'sleeps.in_bed_minutes') }} as recorded_share,
         row_number() over (
             partition by games.player_id, games.game_id
-            order by sleeps.sleep_end_at desc, devices.connected_at desc, sleeps.sleep_id asc
+            order by sleeps.sleep_end_at desc, games.connected_at desc, sleeps.sleep_id asc
         ) as place
-    from games
-    inner join devices on games.player_id = devices.player_id
+    from {{ ref('int_device_games') }} as games
     inner join {{ ref('stg_whoop__sleeps') }} as sleeps
         on
-            devices.device_id = sleeps.device_id
+            games.device_id = sleeps.device_id
             and games.tipoff_at >= sleeps.sleep_end_at
             and games.tipoff_at - interval '{{ var("night_max_hours_before_tipoff") }} hours'
             <= sleeps.sleep_end_at

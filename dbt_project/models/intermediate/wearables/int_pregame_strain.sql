@@ -2,17 +2,7 @@
 -- The cycle that contains the game would hold the game itself.
 {{ config(materialized='table') }}
 
-with devices as (
-    select * from {{ ref('stg_operations__wearable_devices') }}
-    where is_readable
-),
-
-games as (
-    select * from {{ ref('int_athlete_games') }}
-    where tipoff_at is not null
-),
-
-ranges as (
+with ranges as (
     select * from {{ ref('int_plausible_ranges') }}
 ),
 
@@ -35,13 +25,12 @@ candidates as (
         cycles.known_from as known_at,
         row_number() over (
             partition by games.player_id, games.game_id
-            order by cycles.cycle_end_at desc, devices.connected_at desc, cycles.cycle_id asc
+            order by cycles.cycle_end_at desc, games.connected_at desc, cycles.cycle_id asc
         ) as place
-    from games
-    inner join devices on games.player_id = devices.player_id
+    from {{ ref('int_device_games') }} as games
     inner join {{ ref('stg_whoop__cycles') }} as cycles
         on
-            devices.device_id = cycles.device_id
+            games.device_id = cycles.device_id
             and games.tipoff_at >= cycles.cycle_end_at
             and games.tipoff_at - interval '{{ var("strain_max_hours_before_tipoff") }} hours'
             <= cycles.cycle_end_at

@@ -2,23 +2,18 @@
 -- Whether that is allowed is the league's policy (seed recording_policies). Where it is not, the recording enters nothing.
 {{ config(materialized='table') }}
 
-with devices as (
-    select * from {{ ref('stg_operations__wearable_devices') }}
-    where is_readable
-),
-
-policies as (
+with policies as (
     select * from {{ ref('recording_policies') }}
 ),
 
 games as (
-    select * from {{ ref('int_athlete_games') }}
-    where tipoff_at is not null and (has_played or is_upcoming)
+    select * from {{ ref('int_device_games') }}
+    where has_played or is_upcoming
 )
 
 select
-    devices.device_id,
-    devices.player_id,
+    games.device_id,
+    games.player_id,
     workouts.workout_id,
     workouts.workout_start_at,
     workouts.workout_end_at,
@@ -29,10 +24,9 @@ select
     -- a league without a policy permits nothing
     coalesce(policies.in_game_recording_permitted, false) as is_permitted
 from {{ ref('stg_whoop__workouts') }} as workouts
-inner join devices on workouts.device_id = devices.device_id
 inner join games
     on
-        devices.player_id = games.player_id
+        workouts.device_id = games.device_id
         and workouts.workout_start_at < games.game_ends_at
         and workouts.workout_end_at > games.tipoff_at
 left join policies on substr(games.game_id, 1, 2) = policies.league_digits

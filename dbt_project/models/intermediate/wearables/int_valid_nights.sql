@@ -3,6 +3,7 @@
 {{ config(
     materialized='table',
     indexes=[{'columns': ['device_id', 'sleep_end_at']}],
+    pre_hook='{{ prefer_hash_joins(true) }}',
     post_hook='analyze {{ this }}'
 ) }}
 
@@ -42,24 +43,39 @@ nights as (
         and sleeps.score_state = 'SCORED'
         and recoveries.score_state = 'SCORED'
         and not recoveries.is_calibrating
+),
+
+exact as (
+    select
+        nights.*,
+        -- Whole numbers of a small unit: their sums are exact, do not depend on the order of rows, so that equal nights
+        -- give equal bits, and are taken several times faster than those of decimals.
+        (ln(nights.hrv_rmssd_ms)::numeric(12, 9) * 1000000000)::bigint as ln_hrv_billionths,
+        (nights.resting_heart_rate_bpm::numeric(9, 4) * 10000)::bigint
+            as resting_heart_rate_ten_thousandths,
+        (nights.asleep_minutes::numeric(12, 6) * 1000000)::bigint as asleep_millionths
+    from nights
+    cross join ranges
+    where
+        nights.hrv_rmssd_ms between ranges.hrv_rmssd_lowest and ranges.hrv_rmssd_highest
+        and nights.resting_heart_rate_bpm
+        between ranges.resting_heart_rate_lowest and ranges.resting_heart_rate_highest
+        and nights.asleep_minutes between ranges.time_asleep_lowest and ranges.time_asleep_highest
 )
 
 select
-    nights.device_id,
-    nights.sleep_id,
-    nights.sleep_end_at,
-    nights.strap_generation,
-    -- exact decimals: sums do not depend on the order of rows, so that equal nights give equal bits
-    ln(nights.hrv_rmssd_ms)::numeric(12, 9) as ln_hrv,
-    nights.resting_heart_rate_bpm::numeric(9, 4) as resting_heart_rate_bpm,
-    nights.asleep_minutes::numeric(12, 6) as asleep_minutes,
-    nights.known_from,
-    nights.known_until,
-    nights.known_until is null as is_newest
-from nights
-cross join ranges
-where
-    nights.hrv_rmssd_ms between ranges.hrv_rmssd_lowest and ranges.hrv_rmssd_highest
-    and nights.resting_heart_rate_bpm
-    between ranges.resting_heart_rate_lowest and ranges.resting_heart_rate_highest
-    and nights.asleep_minutes between ranges.time_asleep_lowest and ranges.time_asleep_highest
+    device_id,
+    sleep_id,
+    sleep_end_at,
+    strap_generation,
+    ln_hrv_billionths,
+    -- the only square too large for a bigint
+    ln_hrv_billionths::numeric * ln_hrv_billionths as ln_hrv_billionths_squared,
+    resting_heart_rate_ten_thousandths,
+    asleep_millionths,
+    known_from,
+    known_until,
+    known_until is null as is_newest
+from exact
+-- the nights of one window lie side by side
+order by device_id, sleep_end_at
