@@ -1183,6 +1183,21 @@ def test_two_main_sleeps_are_one_day_with_both(built: Built) -> None:
     assert row["hrv_baseline_deviation"] == pytest.approx(deviation(75, [55.0, *MONTH]), abs=1e-7)
 
 
+def test_heart_rate_and_sleep_have_a_baseline_and_a_week_likewise(built: Built) -> None:
+    """Nights of 50 bpm and of 432 minutes asleep, but for the last: 47 bpm."""
+    row = _day(built, "afternoon game", date(2025, 12, 10))
+    week = [47.0, *[50.0] * 6]
+    assert row["resting_heart_rate_rolling_mean"] == pytest.approx(statistics.fmean(week))
+    assert row["resting_heart_rate_rolling_variation_pct"] == pytest.approx(
+        100 * statistics.stdev(week) / statistics.fmean(week)
+    )
+    assert row["resting_heart_rate_baseline_mean"] == 50.0
+    assert row["resting_heart_rate_deviation"] is None  # a baseline without spread
+    assert row["asleep_minutes_rolling_mean"] == 432.0
+    assert row["asleep_rolling_variation_pct"] == 0.0
+    assert row["asleep_minutes_baseline_mean"] == 432.0
+
+
 def test_a_day_is_that_of_the_place_where_he_woke(built: Built) -> None:
     # 17:00 UTC, a Wednesday in Los Angeles and in Greenwich alike; the game was Thursday's in UTC
     row = _day(built, "game after midnight UTC", date(2025, 12, 10))

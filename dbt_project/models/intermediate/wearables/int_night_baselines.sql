@@ -68,7 +68,12 @@ summed as (
             as ln_hrv_rolling_sd,
         {{ exact_mean('rolling.resting_heart_rate', 'rolling.nights', 4) }}
             as resting_heart_rate_rolling_mean,
-        {{ exact_mean('rolling.asleep', 'rolling.nights', 6) }} as asleep_rolling_mean
+        {{ exact_sd(
+            'rolling.resting_heart_rate', 'rolling.resting_heart_rate_squared', 'rolling.nights', 4
+        ) }} as resting_heart_rate_rolling_sd,
+        {{ exact_mean('rolling.asleep', 'rolling.nights', 6) }} as asleep_rolling_mean,
+        {{ exact_sd('rolling.asleep', 'rolling.asleep_squared', 'rolling.nights', 6) }}
+            as asleep_rolling_sd
     from views
     left join {{ ref('int_valid_nights') }} as own
         on
@@ -107,7 +112,12 @@ summed as (
                 sum(valid.ln_hrv_billionths) as ln_hrv,
                 sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
                 sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
-                sum(valid.asleep_millionths) as asleep
+                sum(
+                    valid.resting_heart_rate_ten_thousandths
+                    * valid.resting_heart_rate_ten_thousandths
+                ) as resting_heart_rate_squared,
+                sum(valid.asleep_millionths) as asleep,
+                sum(valid.asleep_millionths * valid.asleep_millionths) as asleep_squared
             from {{ ref('int_valid_nights') }} as valid
             where
                 valid.device_id = views.device_id
@@ -176,8 +186,16 @@ select
     end as resting_heart_rate_deviation,
     case when has_rolling_mean then resting_heart_rate_rolling_mean::float8 end
         as resting_heart_rate_rolling_mean,
+    case
+        when has_rolling_variation
+            then (100 * resting_heart_rate_rolling_sd / resting_heart_rate_rolling_mean)::float8
+    end as resting_heart_rate_rolling_variation_pct,
     case when has_baseline then asleep_mean::float8 end as asleep_minutes_baseline_mean,
     case when has_baseline then ((asleep_minutes - asleep_mean) / nullif(asleep_sd, 0))::float8 end
         as asleep_deviation,
-    case when has_rolling_mean then asleep_rolling_mean::float8 end as asleep_minutes_rolling_mean
+    case when has_rolling_mean then asleep_rolling_mean::float8 end as asleep_minutes_rolling_mean,
+    case
+        when has_rolling_variation
+            then (100 * asleep_rolling_sd / nullif(asleep_rolling_mean, 0))::float8
+    end as asleep_rolling_variation_pct
 from gated

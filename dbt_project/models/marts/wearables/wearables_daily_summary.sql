@@ -35,11 +35,13 @@ joined as (
         baselines.resting_heart_rate_baseline_mean,
         baselines.resting_heart_rate_deviation,
         baselines.resting_heart_rate_rolling_mean,
+        baselines.resting_heart_rate_rolling_variation_pct,
         nights.sleep_performance_pct as sleep_performance_score,
         nights.asleep_minutes,
         baselines.asleep_minutes_baseline_mean,
         baselines.asleep_deviation,
         baselines.asleep_minutes_rolling_mean,
+        baselines.asleep_rolling_variation_pct,
         nights.day_strain,
         case
             when nights.hrv_rmssd_avg is not null then null
@@ -102,11 +104,13 @@ select
     resting_heart_rate_baseline_mean,
     resting_heart_rate_deviation,
     resting_heart_rate_rolling_mean,
+    resting_heart_rate_rolling_variation_pct,
     sleep_performance_score,
     asleep_minutes,
     asleep_minutes_baseline_mean,
     asleep_deviation,
     asleep_minutes_rolling_mean,
+    asleep_rolling_variation_pct,
     day_strain,
     (
         case when hrv_rmssd_avg is not null then 1 else 0 end
