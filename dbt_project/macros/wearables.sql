@@ -110,6 +110,19 @@ A record that was deleted and came back has a row per stretch between deletions.
     where known_until is null or known_from < known_until
 {%- endmacro %}
 
+{#- The versions of a kind of record with the time in which each held, its payload, and the score in it. -#}
+{% macro held_records(resource) -%}
+    select
+        timeline.*,
+        raw_records.payload,
+        {{ json_path('raw_records.payload', ['score']) }} as score
+    from (
+        {{ record_timeline(source('whoop', resource)) }}
+    ) as timeline
+    inner join {{ source('whoop', resource) }} as raw_records
+        on timeline._dlt_id = raw_records._dlt_id
+{%- endmacro %}
+
 {#- True when the version of a row was the one that held at a moment. -#}
 {% macro held_at(versions, moment) -%}
     {{ moment }} >= {{ versions }}.known_from
@@ -210,6 +223,16 @@ A record that was deleted and came back has a row per stretch between deletions.
     {{ return(metrics) }}
 {%- endmacro %}
 
+{#- A value of a scored record, null outside the range of its metric; `ranges` is int_plausible_ranges. -#}
+{% macro plausible(value, metric_type, score_state) -%}
+    case
+        when
+            {{ score_state }} = 'SCORED'
+            and {{ value }} between ranges.{{ metric_type }}_lowest and ranges.{{ metric_type }}_highest
+            then {{ value }}
+    end
+{%- endmacro %}
+
 {#- Share of a sleep in which the strap recorded, 0-1; null where the sleep has no score. -#}
 {% macro recorded_share(no_data_minutes, in_bed_minutes) -%}
     case
@@ -237,6 +260,51 @@ for all. `but` nights are taken off where the night itself belongs to the window
 -#}
 {% macro nights_back(window_var, but) -%}
     interval '{{ var(window_var) - but }} days 12 hours'
+{%- endmacro %}
+
+{#-
+The sums of a view's window of valid nights, for a lateral join: nights of the view's strap back to so many before it.
+
+has_own: whether the night itself belongs to the window; then one fewer before it does.
+-#}
+{% macro sums_of_window(window_var, has_own) -%}
+    (
+        select
+            count(*)::integer as nights,
+            sum(valid.ln_hrv_billionths) as ln_hrv,
+            sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
+            sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
+            sum(valid.resting_heart_rate_ten_thousandths * valid.resting_heart_rate_ten_thousandths)
+                as resting_heart_rate_squared,
+            sum(valid.asleep_millionths) as asleep,
+            sum(valid.asleep_millionths * valid.asleep_millionths) as asleep_squared
+        from {{ ref('int_valid_nights') }} as valid
+        where
+            valid.device_id = views.device_id
+            and valid.sleep_end_at <{{ '=' if has_own }} views.sleep_end_at
+            and valid.sleep_end_at > views.sleep_end_at - {{ nights_back(window_var, 1 if has_own else 0) }}
+            -- like is compared with like: another generation of strap measures otherwise
+            and valid.strap_generation = coalesce(views.strap_generation, valid.strap_generation)
+            and {{ is_in_view('valid') }}
+    )
+{%- endmacro %}
+
+{#- Nights of another strap in the window of a baseline, likewise. Hardly anybody has two: for the others nothing is looked up. -#}
+{% macro count_of_other_straps() -%}
+    (
+        select count(*)::integer as nights
+        from {{ ref('int_valid_nights') }} as valid
+        where
+            (
+                views.strap_generation <> straps.one_generation
+                or views.strap_generation <> straps.another_generation
+            )
+            and valid.device_id = views.device_id
+            and valid.sleep_end_at <= views.sleep_end_at
+            and valid.sleep_end_at > views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
+            and valid.strap_generation <> views.strap_generation
+            and {{ is_in_view('valid') }}
+    )
 {%- endmacro %}
 
 {#- True when a version of a night is what a view sees: what held at its moment, or what holds now where it has none. -#}

@@ -8,7 +8,6 @@ with ranges as (
 
 cycles as (
     select * from {{ ref('int_cycles_current') }}
-    where score_state = 'SCORED'
 ),
 
 nights as (
@@ -23,39 +22,18 @@ nights as (
         coalesce(recoveries.is_calibrating, false) as is_calibrating,
         -- a date as people of the place wrote it when he woke
         {{ local_day('sleeps.reading_at', 'sleeps.utc_offset_minutes') }} as summary_date,
-        case
-            when
-                recoveries.hrv_rmssd_ms between ranges.hrv_rmssd_lowest and ranges.hrv_rmssd_highest
-                then recoveries.hrv_rmssd_ms
-        end as hrv_rmssd_ms,
-        case
-            when
-                recoveries.recovery_score_pct
-                between ranges.recovery_score_lowest and ranges.recovery_score_highest
-                then recoveries.recovery_score_pct
-        end as recovery_score_pct,
-        case
-            when
-                recoveries.resting_heart_rate_bpm
-                between ranges.resting_heart_rate_lowest and ranges.resting_heart_rate_highest
-                then recoveries.resting_heart_rate_bpm
-        end as resting_heart_rate_bpm,
-        case
-            when
-                sleeps.sleep_performance_pct
-                between ranges.sleep_performance_lowest and ranges.sleep_performance_highest
-                then sleeps.sleep_performance_pct
-        end as sleep_performance_pct,
-        case
-            when
-                sleeps.asleep_minutes
-                between ranges.time_asleep_lowest and ranges.time_asleep_highest
-                then sleeps.asleep_minutes
-        end as asleep_minutes,
-        case
-            when cycles.strain between ranges.day_strain_lowest and ranges.day_strain_highest
-                then cycles.strain
-        end as day_strain
+        {{ plausible('recoveries.hrv_rmssd_ms', 'hrv_rmssd', 'recoveries.score_state') }}
+            as hrv_rmssd_ms,
+        {{ plausible('recoveries.recovery_score_pct', 'recovery_score', 'recoveries.score_state') }}
+            as recovery_score_pct,
+        {{ plausible(
+            'recoveries.resting_heart_rate_bpm', 'resting_heart_rate', 'recoveries.score_state'
+        ) }} as resting_heart_rate_bpm,
+        {{ plausible('sleeps.sleep_performance_pct', 'sleep_performance', 'sleeps.score_state') }}
+            as sleep_performance_pct,
+        {{ plausible('sleeps.asleep_minutes', 'time_asleep', 'sleeps.score_state') }}
+            as asleep_minutes,
+        {{ plausible('cycles.strain', 'day_strain', 'cycles.score_state') }} as day_strain
     from {{ ref('int_sleeps_current') }} as sleeps
     cross join ranges
     left join {{ ref('int_recoveries_current') }} as recoveries

@@ -81,70 +81,9 @@ summed as (
             and views.sleep_id = own.sleep_id
             and {{ is_in_view('own') }}
     left join straps on views.device_id = straps.device_id
-    cross join
-        lateral (
-            select
-                count(*)::integer as nights,
-                sum(valid.ln_hrv_billionths) as ln_hrv,
-                sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
-                sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
-                sum(
-                    valid.resting_heart_rate_ten_thousandths
-                    * valid.resting_heart_rate_ten_thousandths
-                ) as resting_heart_rate_squared,
-                sum(valid.asleep_millionths) as asleep,
-                sum(valid.asleep_millionths * valid.asleep_millionths) as asleep_squared
-            from {{ ref('int_valid_nights') }} as valid
-            where
-                valid.device_id = views.device_id
-                and valid.sleep_end_at < views.sleep_end_at
-                and valid.sleep_end_at
-                > views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
-                -- like is compared with like: another generation of strap measures otherwise
-                and valid.strap_generation
-                = coalesce(views.strap_generation, valid.strap_generation)
-                and {{ is_in_view('valid') }}
-        ) as baseline
-    cross join
-        lateral (
-            select
-                count(*)::integer as nights,
-                sum(valid.ln_hrv_billionths) as ln_hrv,
-                sum(valid.ln_hrv_billionths_squared) as ln_hrv_squared,
-                sum(valid.resting_heart_rate_ten_thousandths) as resting_heart_rate,
-                sum(
-                    valid.resting_heart_rate_ten_thousandths
-                    * valid.resting_heart_rate_ten_thousandths
-                ) as resting_heart_rate_squared,
-                sum(valid.asleep_millionths) as asleep,
-                sum(valid.asleep_millionths * valid.asleep_millionths) as asleep_squared
-            from {{ ref('int_valid_nights') }} as valid
-            where
-                valid.device_id = views.device_id
-                and valid.sleep_end_at <= views.sleep_end_at
-                and valid.sleep_end_at
-                > views.sleep_end_at - {{ nights_back('rolling_window_nights', 1) }}
-                and valid.strap_generation
-                = coalesce(views.strap_generation, valid.strap_generation)
-                and {{ is_in_view('valid') }}
-        ) as rolling
-    cross join
-        lateral (
-            select count(*)::integer as nights
-            from {{ ref('int_valid_nights') }} as valid
-            where
-            -- hardly anybody has two: for the others nothing is looked up
-                (
-                    views.strap_generation <> straps.one_generation
-                    or views.strap_generation <> straps.another_generation
-                )
-                and valid.device_id = views.device_id
-                and valid.sleep_end_at <= views.sleep_end_at
-                and valid.sleep_end_at
-                > views.sleep_end_at - {{ nights_back('baseline_window_nights', 0) }}
-                and valid.strap_generation <> views.strap_generation
-                and {{ is_in_view('valid') }}
-        ) as other_strap
+    cross join lateral {{ sums_of_window('baseline_window_nights', has_own=false) }} as baseline
+    cross join lateral {{ sums_of_window('rolling_window_nights', has_own=true) }} as rolling
+    cross join lateral {{ count_of_other_straps() }} as other_strap
     where baseline.nights + rolling.nights + other_strap.nights > 0
 ),
 

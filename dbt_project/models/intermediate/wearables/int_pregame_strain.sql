@@ -66,9 +66,7 @@ select
     case
         when
             contaminated.game_id is null
-            and closed.score_state = 'SCORED'
-            and closed.strain between ranges.day_strain_lowest and ranges.day_strain_highest
-            then closed.strain
+            then {{ plausible('closed.strain', 'day_strain', 'closed.score_state') }}
     end as day_strain
 from closed
 cross join ranges

@@ -61,40 +61,19 @@ gathered as (
         strains.strain_cycle_id,
         strains.day_strain,
         coalesce(strains.is_contaminated, false) as is_strain_contaminated,
-        case
-            when
-                nights.recovery_score_state = 'SCORED'
-                and nights.hrv_rmssd_ms between ranges.hrv_rmssd_lowest and ranges.hrv_rmssd_highest
-                then nights.hrv_rmssd_ms
-        end as hrv_rmssd_pregame,
-        case
-            when
-                nights.recovery_score_state = 'SCORED'
-                and nights.recovery_score_pct
-                between ranges.recovery_score_lowest and ranges.recovery_score_highest
-                then nights.recovery_score_pct
-        end as recovery_score_pregame,
-        case
-            when
-                nights.recovery_score_state = 'SCORED'
-                and nights.resting_heart_rate_bpm
-                between ranges.resting_heart_rate_lowest and ranges.resting_heart_rate_highest
-                then nights.resting_heart_rate_bpm
-        end as resting_heart_rate_pregame,
-        case
-            when
-                nights.sleep_score_state = 'SCORED'
-                and nights.sleep_performance_pct
-                between ranges.sleep_performance_lowest and ranges.sleep_performance_highest
-                then nights.sleep_performance_pct
-        end as sleep_performance_pregame,
-        case
-            when
-                nights.sleep_score_state = 'SCORED'
-                and nights.asleep_minutes
-                between ranges.time_asleep_lowest and ranges.time_asleep_highest
-                then nights.asleep_minutes
-        end as asleep_minutes_pregame,
+        {{ plausible('nights.hrv_rmssd_ms', 'hrv_rmssd', 'nights.recovery_score_state') }}
+            as hrv_rmssd_pregame,
+        {{ plausible(
+            'nights.recovery_score_pct', 'recovery_score', 'nights.recovery_score_state'
+        ) }} as recovery_score_pregame,
+        {{ plausible(
+            'nights.resting_heart_rate_bpm', 'resting_heart_rate', 'nights.recovery_score_state'
+        ) }} as resting_heart_rate_pregame,
+        {{ plausible(
+            'nights.sleep_performance_pct', 'sleep_performance', 'nights.sleep_score_state'
+        ) }} as sleep_performance_pregame,
+        {{ plausible('nights.asleep_minutes', 'time_asleep', 'nights.sleep_score_state') }}
+            as asleep_minutes_pregame,
         case
             when athletes.is_expired and not athletes.is_readable then 'consent_expired'
             when not athletes.is_readable then 'withdrawn'

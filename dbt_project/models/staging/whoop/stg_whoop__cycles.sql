@@ -9,18 +9,8 @@
     post_hook='analyze {{ this }}'
 ) }}
 
-with timeline as (
-    {{ record_timeline(source('whoop', 'cycle')) }}
-),
-
-records as (
-    select
-        timeline.*,
-        raw_records.payload,
-        {{ json_path('raw_records.payload', ['score']) }} as score
-    from timeline
-    inner join {{ source('whoop', 'cycle') }} as raw_records
-        on timeline._dlt_id = raw_records._dlt_id
+with records as (
+    {{ held_records('cycle') }}
 )
 
 select

@@ -5,18 +5,8 @@
     post_hook='analyze {{ this }}'
 ) }}
 
-with timeline as (
-    {{ record_timeline(source('whoop', 'recovery')) }}
-),
-
-records as (
-    select
-        timeline.*,
-        raw_records.payload,
-        {{ json_path('raw_records.payload', ['score']) }} as score
-    from timeline
-    inner join {{ source('whoop', 'recovery') }} as raw_records
-        on timeline._dlt_id = raw_records._dlt_id
+with records as (
+    {{ held_records('recovery') }}
 )
 
 select

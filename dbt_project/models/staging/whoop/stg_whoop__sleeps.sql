@@ -5,20 +5,16 @@
     post_hook='analyze {{ this }}'
 ) }}
 
-with timeline as (
-    {{ record_timeline(source('whoop', 'sleep')) }}
+with records as (
+    {{ held_records('sleep') }}
 ),
 
-records as (
+parts as (
     select
-        timeline.*,
-        raw_records.payload,
-        {{ json_path('raw_records.payload', ['score']) }} as score,
-        {{ json_path('raw_records.payload', ['score', 'stage_summary']) }} as stages,
-        {{ json_path('raw_records.payload', ['score', 'sleep_needed']) }} as needed
-    from timeline
-    inner join {{ source('whoop', 'sleep') }} as raw_records
-        on timeline._dlt_id = raw_records._dlt_id
+        *,
+        {{ json_path('score', ['stage_summary']) }} as stages,
+        {{ json_path('score', ['sleep_needed']) }} as needed
+    from records
 )
 
 select
@@ -53,4 +49,4 @@ select
     {{ json_number('score', 'sleep_performance_percentage') }} as sleep_performance_pct,
     {{ json_number('score', 'sleep_consistency_percentage') }} as sleep_consistency_pct,
     {{ json_number('score', 'sleep_efficiency_percentage') }} as sleep_efficiency_pct
-from records
+from parts

@@ -5,19 +5,15 @@
     post_hook='analyze {{ this }}'
 ) }}
 
-with timeline as (
-    {{ record_timeline(source('whoop', 'workout')) }}
+with records as (
+    {{ held_records('workout') }}
 ),
 
-records as (
+parts as (
     select
-        timeline.*,
-        raw_records.payload,
-        {{ json_path('raw_records.payload', ['score']) }} as score,
-        {{ json_path('raw_records.payload', ['score', 'zone_durations']) }} as zones
-    from timeline
-    inner join {{ source('whoop', 'workout') }} as raw_records
-        on timeline._dlt_id = raw_records._dlt_id
+        *,
+        {{ json_path('score', ['zone_durations']) }} as zones
+    from records
 )
 
 select
@@ -46,4 +42,4 @@ select
     {{ json_number('zones', 'zone_three_milli') }} / 60000 as zone_3_minutes,
     {{ json_number('zones', 'zone_four_milli') }} / 60000 as zone_4_minutes,
     {{ json_number('zones', 'zone_five_milli') }} / 60000 as zone_5_minutes
-from records
+from parts
