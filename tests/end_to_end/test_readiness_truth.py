@@ -205,6 +205,44 @@ def test_quality_tells_how_far_a_value_is_from_the_truth(world: World) -> None:
     assert means[-1] > 2 * means[0]
 
 
+def test_quality_falls_with_what_was_really_wrong(world: World) -> None:
+    """What was wrong with a night is the simulation's secret; the quality has to show it."""
+    truth = nights_before_games(world.sandbox)
+    user_of = {str(a.player_id): a.user_id for a in world.timeline.athletes.values()}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in world.rows("select * from analytics.pregame_baselines where not is_upcoming"):
+        night = truth.get((int(row["player_id"]), row["game_id"]))
+        member = world.timeline.member(user_of[row["player_id"]], to_milli(world.until))
+        if night is None:
+            continue
+        shown = member.recoveries[night.cycle_id].at(to_milli(row["tipoff_at"]))
+        if shown is None:
+            damage = "not uploaded by tip-off"
+        elif not night.is_scorable:
+            damage = "could not be scored"
+        elif night.is_calibrating:
+            damage = "while calibrating"
+        elif row["baseline_nights"] < LEAST_NIGHTS:
+            damage = "fewer than 7 nights before"
+        elif row["baseline_nights"] < 2 * LEAST_NIGHTS:
+            damage = "7 to 13 nights before"
+        else:
+            damage = "nothing"
+        distance = abs((row["hrv_baseline_deviation"] or 0.0) - night.readiness)
+        found.setdefault(damage, []).append((float(row["quality_score"]), distance))
+    figures = {}
+    for damage, each in found.items():
+        figures[damage] = statistics.fmean(quality for quality, _ in each)
+        distance = statistics.fmean(distance for _, distance in each)
+        print(
+            f"{damage}: {len(each)} games, quality {figures[damage]:.2f}, distance {distance:.2f}"
+        )
+    order = ["nothing", "7 to 13 nights before", "fewer than 7 nights before"]
+    order += ["while calibrating", "could not be scored", "not uploaded by tip-off"]
+    assert [figures[damage] for damage in order] == sorted(figures.values(), reverse=True)
+    assert figures["not uploaded by tip-off"] == 0
+
+
 def test_the_athletes_of_the_league_are_in_the_leaderboard_with_their_recovery(
     world: World,
 ) -> None:
