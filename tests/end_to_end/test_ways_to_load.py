@@ -14,7 +14,7 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League
 from ingestion.settings import Settings
-from tests.support.dbt_runs import PROJECT_ROOT, build
+from tests.support.dbt_runs import OF_THE_BODY, build
 from tests.support.tables import table_hashes
 
 WriteGames = Callable[[Path, Iterable[str]], Path]
@@ -26,18 +26,6 @@ def load(settings: Settings, directory: Path) -> nba.IngestReport:
 
 def without_raw(hashes: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
     return {name: content for name, content in hashes.items() if not name.startswith("raw_nba.")}
-
-
-OF_THE_BODY = {
-    path.stem
-    for folder in (
-        "staging/whoop",
-        "staging/operations",
-        "intermediate/wearables",
-        "marts/wearables",
-    )
-    for path in (PROJECT_ROOT / "dbt_project/models" / folder).glob("*.sql")
-}
 
 
 def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:

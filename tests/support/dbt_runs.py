@@ -15,11 +15,21 @@ from clutch import dbt_environment
 from ingestion.database import embedded
 from ingestion.settings import PROJECT_ROOT, Settings
 
-__all__ = ["PROJECT_ROOT", "WITHOUT_TESTS", "build", "failures", "invoke_dbt"]
+__all__ = ["OF_THE_BODY", "PROJECT_ROOT", "WITHOUT_TESTS", "build", "failures", "invoke_dbt"]
 
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 """For :func:`build`: the tables alone, in half the time."""
 
+
+OF_THE_BODY = frozenset(
+    path.stem
+    for folder in (
+        *("staging/whoop", "staging/operations"),
+        *("intermediate/wearables", "marts/wearables"),
+    )
+    for path in (PROJECT_ROOT / "dbt_project/models" / folder).glob("*.sql")
+)
+"""Models that stand on records of wearables: without a connected athlete nearly all are empty."""
 
 _AS_PARSED: list[Manifest] = []
 """The project, read once for all databases: that takes some 5 s, a copy 0.2 s. Never run itself."""
