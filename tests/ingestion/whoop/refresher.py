@@ -52,6 +52,12 @@ def die_at(step: str) -> None:
     setattr(owner, name, dying)
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: print() writes its end by itself, and threads come between."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     step, connection_id, *rest = sys.argv[1:]
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
@@ -65,9 +71,9 @@ def main() -> None:
         try:
             _, version = source.access_token(UUID(connection_id))
         except ClutchError as error:
-            print(type(error).__name__, error, flush=True)
+            say(f"{type(error).__name__} {error}")
         else:
-            print(version, flush=True)
+            say(str(version))
 
     threads = [threading.Thread(target=ask) for _ in range(int(rest[0]) if rest else 1)]
     for thread in threads:
