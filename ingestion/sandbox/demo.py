@@ -36,16 +36,22 @@ HISTORY_BEFORE = timedelta(days=35)
 _NO_LIMIT = 1_000_000
 
 
-class _SandboxClock:
-    """The simulated time; to wait moves it on."""
+class SandboxClock:
+    """A simulated service's time as the time of who asks it; to wait moves it on.
+
+    Args:
+        sandbox: The service.
+    """
 
     def __init__(self, sandbox: WhoopSandbox) -> None:
         self._sandbox = sandbox
 
     def now(self) -> datetime:
+        """The simulated time (UTC)."""
         return self._sandbox.now
 
     def sleep(self, seconds: float) -> None:
+        """Move the simulated time on."""
         self._sandbox.advance(max(0.0, seconds))
 
 
@@ -64,11 +70,11 @@ def read_first_team(settings: Settings, league: League, *, show_progress: bool) 
         ClutchError: If the walk of an athlete did not end in a connection.
     """
     first, last = league.fixtures[0].tip_off_utc, league.fixtures[-1].tip_off_utc
-    # the morning of the last game: it is known how everybody slept, and nothing of the game
     history = last - first + HISTORY_BEFORE
     service = WhoopSandboxSettings(
         roster_size=ROSTER_SIZE,
         history_days=history.days,
+        # the morning after the last game: its day has been uploaded
         now=last + timedelta(hours=12),
         league=league.settings,
         # a demo is not to wait for the minute to pass
@@ -86,7 +92,7 @@ def read_first_team(settings: Settings, league: League, *, show_progress: bool) 
             # tokens of a simulated service end with it, and nobody needs to read them again
             encryption_keys=(Fernet.generate_key().decode(),),
         )
-        clock = _SandboxClock(sandbox)
+        clock = SandboxClock(sandbox)
         with _walk(settings, whoop, clock) as walk:
             for user_id in sandbox.members:
                 _connect(settings, sandbox, walk, user_id)
@@ -101,7 +107,7 @@ def read_first_team(settings: Settings, league: League, *, show_progress: bool) 
 
 
 @contextmanager
-def _walk(settings: Settings, whoop: WhoopSettings, clock: _SandboxClock) -> Iterator[Walk]:
+def _walk(settings: Settings, whoop: WhoopSettings, clock: SandboxClock) -> Iterator[Walk]:
     text = texts.consent_text(ConsentSettings.load(), whoop.resources)
     with connect(settings, INGEST) as connection:
         texts.register(connection, text)

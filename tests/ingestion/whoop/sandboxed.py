@@ -35,19 +35,6 @@ KEY = Fernet.generate_key().decode()
 RESOURCES = ("cycle", "recovery", "sleep", "workout")
 
 
-class SandboxClock:
-    """The simulated time; to sleep moves it on."""
-
-    def __init__(self, sandbox: WhoopSandbox) -> None:
-        self._sandbox = sandbox
-
-    def now(self) -> datetime:
-        return self._sandbox.now
-
-    def sleep(self, seconds: float) -> None:
-        self._sandbox.advance(max(0.0, seconds))
-
-
 def whoop_settings(sandbox: WhoopSandbox, resources: tuple[str, ...] = RESOURCES) -> WhoopSettings:
     return WhoopSettings(
         api_base_url=sandbox.api_base_url,

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from ingestion.consent.settings import ConsentSettings
 from ingestion.database.connection import connect
 from ingestion.database.roles import INGEST
 from ingestion.sandbox import whoop as sandbox
+from ingestion.sandbox.demo import SandboxClock
 from ingestion.settings import Settings
 from ingestion.whoop.receiver.app import WEBHOOKS_PATH, Receiver
 from tests.ingestion.whoop.athletes import CLIENT_SECRET, Athlete, whoop_settings
-
-
-class SandboxClock:
-    """Tells the sandbox's time, and lets it pass instead of waiting."""
-
-    def __init__(self, service: sandbox.WhoopSandbox) -> None:
-        self._service = service
-
-    def now(self) -> datetime:
-        return self._service.now
-
-    def sleep(self, seconds: float) -> None:
-        self._service.advance(seconds)
 
 
 def test_a_roster_walks_in_and_its_events_arrive_once(database: Settings) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from ingestion.database import roles
 from ingestion.database.connection import connect
+from ingestion.sandbox.demo import SandboxClock
 from ingestion.sandbox.nba import LeagueSettings
 from ingestion.sandbox.whoop import WhoopSandbox, WhoopSandboxSettings
 from ingestion.settings import PROJECT_ROOT, Settings
@@ -24,7 +25,6 @@ from ingestion.whoop import sync
 from ingestion.whoop.report import WhoopReport
 from ingestion.whoop.settings import WhoopSettings
 from tests.ingestion.whoop.sandboxed import (
-    SandboxClock,
     connect_member,
     decide,
     environment,
