@@ -1,1 +1,1 @@
-"""Reads marts, fits, checks, publishes to ``model_output``. Nothing here yet but the place."""
+"""Reads marts, fits and checks. Imports nothing of ``ingestion``, and ``ingestion`` nothing of it."""

@@ -127,6 +127,8 @@ version, so that an incremental run after a change equals a full refresh.
         'clutch_min_period', 'clutch_max_seconds_remaining', 'clutch_max_score_margin', 'clutch_min_games', 'include_live_games',
         'expected_points_window_days', 'expected_points_lag_days', 'expected_points_prior_attempts',
         'free_throw_prior_rate', 'free_throw_prior_attempts',
+        'rating_margin_cap', 'rating_game_decay', 'rating_season_decay', 'rating_prior_games',
+        'home_edge_window_days', 'home_edge_prior_games', 'home_edge_prior_points',
         'wall_clock_max_hours_from_median', 'wall_clock_max_minutes_to_last_action',
         'game_quality_max_gap_seconds', 'game_quality_max_statistics_differing',
         'game_quality_max_contradicting_shots', 'game_quality_shot_tolerance_feet',

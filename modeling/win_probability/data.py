@@ -1,0 +1,159 @@
+"""Game states and their outcomes, from the marts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from modeling.errors import ModelError
+from modeling.win_probability.model import Floats, States
+
+# PostgreSQL's binary copy: a signature and two lengths, then each row as a count of fields and, for
+# each, its length and its bytes; numbers are big-endian. Without nulls every row is equally long.
+_HEADER_BYTES = 19
+_TRAILER_BYTES = 2
+_TYPES = {"f8": "float8", "i4": "integer", "i2": "smallint"}
+
+
+class PlayedStates(NamedTuple):
+    """States of finished games, in the order of the games' ids and of their actions.
+
+    Attributes:
+        states: n states before the game was over.
+        home_won: 1 where the home side won, shape (n,).
+        game: Number of the game, 0 and up in the order of ``game_ids``, shape (n,).
+        period: 1-4, 5 and more for overtimes, shape (n,).
+        is_clutch: Whether the action fell into clutch time, shape (n,).
+        order_number: Place of the action in its game, shape (n,).
+        game_ids: League ids of the games.
+        seasons: Season of each game.
+    """
+
+    states: States
+    home_won: Floats
+    game: NDArray[np.int64]
+    period: NDArray[np.int64]
+    is_clutch: NDArray[np.bool_]
+    order_number: NDArray[np.int64]
+    game_ids: list[str]
+    seasons: list[str]
+
+    def of_seasons(self, seasons: Sequence[str]) -> PlayedStates:
+        """The states of these seasons; games keep their numbers."""
+        is_wanted = np.array([season in seasons for season in self.seasons], dtype=bool)
+        chosen = is_wanted[self.game]
+        return PlayedStates(
+            self.states.take(chosen),
+            self.home_won[chosen],
+            self.game[chosen],
+            self.period[chosen],
+            self.is_clutch[chosen],
+            self.order_number[chosen],
+            self.game_ids,
+            self.seasons,
+        )
+
+
+_GAMES = """
+    select games.game_id, games.season
+    from analytics.games inner join analytics.pregame_strengths using (game_id)
+    where games.is_final and games.season = any(%(seasons)s)
+    order by games.game_id
+"""
+
+_STATES = """
+    with played as (
+        select
+            *,
+            row_number() over (order by game_id) - 1 as game,
+            home_score > away_score as home_won
+        from analytics.games
+        inner join analytics.pregame_strengths using (game_id)
+        where is_final and season = any(%(seasons)s)
+    )
+
+    select {columns}
+    from analytics.game_states as states
+    inner join played on states.game_id = played.game_id
+    where not states.is_over
+    order by played.game_id, states.period, states.order_number
+"""
+
+# of States, then the others; with the type they travel in
+_COLUMNS = {
+    "seconds_left": ("states.seconds_left", "f8"),
+    "is_overtime": ("states.is_overtime::integer", "i2"),
+    "home_margin": ("states.home_margin", "i2"),
+    "ball": ("states.ball_side", "i2"),
+    "is_loose_after_shot": ("states.is_loose_after_shot::integer", "i2"),
+    "is_loose_after_free_throw": ("states.is_loose_after_free_throw::integer", "i2"),
+    "pending_free_throws": ("states.home_pending_free_throws", "i2"),
+    "rating_difference": ("played.home_rating - played.away_rating", "f8"),
+    "home_edge": ("played.home_edge_points", "f8"),
+    "home_back_to_back": ("played.is_home_back_to_back::integer", "i2"),
+    "away_back_to_back": ("played.is_away_back_to_back::integer", "i2"),
+    "is_playoff": ("played.playoff_game::integer", "i2"),
+    "home_won": ("played.home_won::integer", "i2"),
+    "game": ("played.game", "i4"),
+    "period": ("states.period", "i2"),
+    "is_clutch": ("states.is_clutch::integer", "i2"),
+    "order_number": ("states.order_number", "i4"),
+}
+
+
+def read_played_states(connection: Connection[Any], seasons: Sequence[str]) -> PlayedStates:
+    """Every state of the finished games of some seasons.
+
+    Args:
+        connection: A connection that may read ``analytics``.
+        seasons: For example ``["2022-23", "2023-24"]``.
+
+    Raises:
+        ModelError: If a season has no finished game there.
+    """
+    games = connection.execute(_GAMES, {"seasons": list(seasons)}).fetchall()
+    if missing := sorted(set(seasons) - {season for _, season in games}):
+        raise ModelError(
+            f"season {', '.join(missing)}: analytics.games has no finished game of it with a "
+            "tip-off time. Fix: clutch ingest nba --season, then dbt build."
+        )
+    selected = ", ".join(
+        f"({expression})::{_TYPES[kind]}" for expression, kind in _COLUMNS.values()
+    )
+    columns = _copied(connection, _STATES.format(columns=selected), {"seasons": list(seasons)})
+    return PlayedStates(
+        States(*(columns[name].astype(np.float64) for name in States._fields)),
+        columns["home_won"].astype(np.float64),
+        columns["game"].astype(np.int64),
+        columns["period"].astype(np.int64),
+        columns["is_clutch"].astype(bool),
+        columns["order_number"].astype(np.int64),
+        [game_id for game_id, _ in games],
+        [season for _, season in games],
+    )
+
+
+def _copied(
+    connection: Connection[Any], query: str, parameters: dict[str, Any]
+) -> dict[str, NDArray[Any]]:
+    fields: list[tuple[str, str]] = [("field_count", ">i2")]
+    for name, (_, kind) in _COLUMNS.items():
+        fields += [(f"length of {name}", ">i4"), (name, f">{kind}")]
+    row = np.dtype(fields)
+    with connection.cursor() as cursor:
+        with cursor.copy(f"copy ({query}) to stdout (format binary)", parameters) as copy:
+            content = b"".join(bytes(block) for block in copy)
+    rows = (len(content) - _HEADER_BYTES - _TRAILER_BYTES) // row.itemsize
+    table = np.frombuffer(content, dtype=row, count=rows, offset=_HEADER_BYTES)
+    if len(content) != _HEADER_BYTES + rows * row.itemsize + _TRAILER_BYTES or (
+        rows and set(table["field_count"]) != {len(_COLUMNS)}
+    ):
+        raise ModelError(
+            "analytics.game_states: a value is missing where the model needs one. Fix: run dbt "
+            "build and look at the tests of game_states and pregame_strengths."
+        )
+    return {name: table[name] for name in _COLUMNS}
