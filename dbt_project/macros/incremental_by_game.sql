@@ -129,6 +129,7 @@ version, so that an incremental run after a change equals a full refresh.
         'free_throw_prior_rate', 'free_throw_prior_attempts',
         'rating_margin_cap', 'rating_game_decay', 'rating_season_decay', 'rating_prior_games',
         'home_edge_window_days', 'home_edge_prior_games', 'home_edge_prior_points',
+        'win_probability_assist_share',
         'wall_clock_max_hours_from_median', 'wall_clock_max_minutes_to_last_action',
         'game_quality_max_gap_seconds', 'game_quality_max_statistics_differing',
         'game_quality_max_contradicting_shots', 'game_quality_shot_tolerance_feet',

@@ -69,6 +69,7 @@ select
     team_id,
     player_id,
     assist_player_id,
+    foul_drawn_player_id,
     is_field_goal_attempt,
     coalesce(shot_result = 'Made', false) as is_made,
     shot_distance_feet,
