@@ -1,8 +1,8 @@
 -- Grain: one row per action in clutch time and player credited with it.
-{{ incremental_by_game(versions='int_game_scoring_versions') }}
+{{ incremental_by_game(versions='int_game_valuation_versions') }}
 
 with changed_games as (
-    {{ changed_games(ref('int_game_scoring_versions')) }}
+    {{ changed_games(ref('int_game_valuation_versions')) }}
 ),
 
 credited as (
@@ -29,6 +29,10 @@ actions as (
 
 shots as (
     select * from {{ ref('expected_points') }}
+),
+
+win_probability_credits as (
+    select * from {{ ref('win_probability_credits') }}
 ),
 
 credits as (
@@ -74,13 +78,19 @@ select
             then credits.score_home_before - credits.score_away_before
         else credits.score_away_before - credits.score_home_before
     end)::integer as score_margin,
-    null::float8 as win_probability_added,
+    win_probability_credits.win_probability_added,
     credits.data_source
 from credits
 left join shots
     on
         credits.game_id = shots.game_id
         and credits.order_number = shots.order_number
+left join win_probability_credits
+    on
+        credits.game_id = win_probability_credits.game_id
+        and credits.order_number = win_probability_credits.order_number
+        and credits.credited_action_type = win_probability_credits.credit_type
+        and credits.credited_player_id = win_probability_credits.player_id
 where
     credits.credited_player_id is not null
     -- an assist belongs to a made shot only
