@@ -1,7 +1,8 @@
-"""Nothing in later games changes what an earlier shot was worth, not by one bit.
+"""Nothing in later games changes what an earlier action was worth, not by one bit.
 
 A simulated season, most of it loaded; then random additions, edits and deletions of later games,
-built again after each. Games that tip off within the lag of a changed game must keep every value.
+built again after each. Games that tip off within the lag of a changed game must keep every value of
+their shots, and those before it every win probability, what of it is credited to whom and ratings.
 The control: the same kinds of edit in an early game do show in later ones.
 """
 
@@ -26,10 +27,24 @@ from tests.support.dbt_runs import WITHOUT_TESTS, build
 SEED = int(os.environ.get("CLUTCH_TEST_SEED", "20251210"))
 ROUNDS = 3
 GAME_COUNT = 60
-CHAIN = ("--select", "+expected_points", *WITHOUT_TESTS)
+CHAIN = (
+    "--select",
+    "+expected_points",
+    "+game_win_probability",
+    "pregame_strengths",
+    *WITHOUT_TESTS,
+)
 LAG = timedelta(days=2)
 
 Values = dict[str, dict[str, tuple[str | None, ...]]]
+
+# what earlier games say of a game beyond its shots: a digest of all of its rows, to the last digit
+OF_WIN_PROBABILITY = (
+    "pregame_strengths",
+    "win_probability",
+    "win_probability_credits",
+    "game_win_probability",
+)
 
 
 class Season:
@@ -59,7 +74,7 @@ class Season:
         assert report.versions_added >= len(game_ids)
 
     def edit(self, game_id: str, chance: random.Random) -> None:
-        """Move shots, give them to others, take their place, and drop them."""
+        """Move shots, hand them over, take their place, drop them; the other side wins."""
         game = self._payloads[game_id][0]["game"]
         shots = [row for row in game["actions"] if row.get("isFieldGoal") == 1]
         shooters = [row["personId"] for row in shots]
@@ -76,6 +91,11 @@ class Season:
         missed = [row for row in shots if row["shotResult"] == "Missed"]
         dropped = {row["actionNumber"] for row in chance.sample(missed, 5)}
         game["actions"] = [row for row in game["actions"] if row["actionNumber"] not in dropped]
+        last = game["actions"][-1]
+        lead = int(last["scoreHome"]) - int(last["scoreAway"])
+        loser = "scoreAway" if lead > 0 else "scoreHome"
+        for row in game["actions"][len(game["actions"]) // 2 :]:
+            row[loser] = str(int(row[loser]) + abs(lead) + 7)
 
 
 def delete(settings: Settings, game_id: str) -> None:
@@ -96,6 +116,20 @@ def values(settings: Settings) -> Values:
         for game_id, shot_id, *told in rows:
             found.setdefault(game_id, {})[shot_id] = tuple(told)
     return found
+
+
+def win_probabilities(settings: Settings) -> dict[str, dict[str, str]]:
+    """By table and game a digest of its rows."""
+    with connect(settings, roles.TRANSFORM) as connection:
+        return {
+            table: dict(
+                connection.execute(
+                    f"select game_id, md5(string_agg(rows::text, ',' order by rows::text)) "
+                    f"from analytics.{table} as rows group by game_id"
+                ).fetchall()
+            )
+            for table in OF_WIN_PROBABILITY
+        }
 
 
 def adjustments(settings: Settings, before: date) -> dict[str, list[tuple[Any, ...]]]:
@@ -133,8 +167,8 @@ def test_no_later_game_changes_an_earlier_value(database: Settings, tmp_path: Pa
     loaded = [game_id for game_id in dates if game_id not in withheld]
     season.load(database, loaded)
     build(database, tmp_path / "target", *CHAIN)
-    before = values(database)
-    compared = changed_later = 0
+    before, chances_before = values(database), win_probabilities(database)
+    compared = changed_later = chances_compared = chances_changed = 0
 
     for number in range(ROUNDS):
         added = [withheld.pop() for _ in range(min(3, len(withheld)))]
@@ -166,12 +200,29 @@ def test_no_later_game_changes_an_earlier_value(database: Settings, tmp_path: Pa
         safe = {game for game in before if dates[game] < untouched_before} - touched
         assert {game: after[game] for game in safe} == {game: before[game] for game in safe}
         assert adjustments(database, min(dates[game] for game in touched)) == earlier
+        chances = win_probabilities(database)
+        first = min(dates[game] for game in touched)
+        for table, of_games in chances.items():
+            assert set(of_games) == set(loaded)
+            ahead = [game for game in chances_before[table] if dates[game] < first]
+            assert [of_games[game] for game in ahead] == [
+                chances_before[table][game] for game in ahead
+            ]
+            chances_compared += len(ahead)
+        chances_changed += sum(
+            chances["win_probability"][game] != chances_before["win_probability"][game]
+            for game in {*chances_before["win_probability"]} & {*loaded} - touched
+        )
+        chances_before = chances
         compared += sum(len(before[game]) for game in safe)
         changed_later += sum(after[game] != before[game] for game in {*before} & {*after} - safe)
         before = after
 
     print(f"{compared} values compared, {changed_later} later games changed")
+    print(f"{chances_compared} games' win probabilities, {chances_changed} of later games changed")
     assert compared > 3000
+    assert chances_compared > 4 * 3 * 10
+    assert chances_changed > ROUNDS
     # the changes were such that those who may know them do
     assert changed_later > ROUNDS
 
@@ -186,3 +237,11 @@ def test_no_later_game_changes_an_earlier_value(database: Settings, tmp_path: Pa
     assert unknowing
     assert all(after[game] != before[game] for game in knowing)
     assert all(after[game] == before[game] for game in unknowing)
+    # of its two sides, who play next with another rating, and of all through the home edge
+    chances = win_probabilities(database)["win_probability"]
+    assert any(chances[game] != chances_before["win_probability"][game] for game in knowing)
+    assert all(
+        chances[game] == chances_before["win_probability"][game]
+        for game in unknowing
+        if dates[game] < dates[early]
+    )
