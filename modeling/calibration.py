@@ -28,7 +28,7 @@ from modeling.win_probability.perfect import Band, RightWorld
 WIN_PROBABILITY_PICTURE = "win_probability_calibration.svg"
 EXPECTED_POINTS_PICTURE = "expected_points_calibration.svg"
 
-# On white and on GitHub's dark page alike: text at least 4.5 : 1, marks at least 3 : 1 (WCAG).
+# On white and on a dark page (#0d1117) alike: text and marks at least 4.1 : 1.
 _INK = "#767676"
 _MARK = "#2f81d6"
 _BAND = "#8c8c8c"
@@ -156,7 +156,7 @@ def win_probability_picture(season: str, counted: Bins, band: Band) -> Figure:
         "win probability predicted (share of games)",
         "home wins (share of games)",
         panels,
-        lambda _: 1.0,
+        lambda _: (0.0, 1.0),
     )
 
 
@@ -180,7 +180,7 @@ def expected_points_picture(season: str, groups: list[ShotGroup]) -> Figure:
         "expected points of a shot (points)",
         "points scored (mean of the shots)",
         panels,
-        lambda panel: float(max(panel.predicted.max(), panel.observed.max())) * 1.1,
+        _around,
     )
 
 
@@ -192,7 +192,11 @@ def _percentile_of_deviations(band: Band, percentile: float) -> Floats:
 
 
 def _figure(
-    title: str, across: str, up: str, panels: list[_Panel], limit: Callable[[_Panel], float]
+    title: str,
+    across: str,
+    up: str,
+    panels: list[_Panel],
+    limits: Callable[[_Panel], tuple[float, float]],
 ) -> Figure:
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -203,23 +207,29 @@ def _figure(
         figure.supylabel(up, color=_INK, fontsize=10)
         for number, panel in enumerate(panels, 1):
             axes = figure.add_subplot(rows, columns, number)
-            _draw_panel(axes, panel, limit(panel))
+            _draw_panel(axes, panel, limits(panel))
     return figure
 
 
-def _draw_panel(axes: Axes, panel: _Panel, limit: float) -> None:
+def _around(panel: _Panel) -> tuple[float, float]:
+    values = np.concatenate([panel.predicted, panel.observed])
+    room = 0.08 * float(values.max() - values.min()) + 0.01
+    return float(values.min()) - room, float(values.max()) + room
+
+
+def _draw_panel(axes: Axes, panel: _Panel, limits: tuple[float, float]) -> None:
     axes.set_title(panel.title, fontsize=9)
-    axes.set_xlim(0, limit)
-    axes.set_ylim(0, limit)
+    axes.set_xlim(*limits)
+    axes.set_ylim(*limits)
     axes.set_aspect("equal")
     axes.set_facecolor("none")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if panel.band is not None:
         axes.fill_between(*panel.band, color=_BAND, alpha=_BAND_OPACITY, linewidth=0)
-    axes.plot([0, limit], [0, limit], color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.plot(limits, limits, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
     # the area of a point grows with what it stands on
-    areas = 8.0 + 50.0 * panel.size / panel.size.max()
+    areas = 6.0 + 30.0 * panel.size / panel.size.max()
     axes.plot(panel.predicted, panel.observed, color=_MARK, linewidth=0.8)
     axes.scatter(panel.predicted, panel.observed, s=areas, color=_MARK, zorder=3)
 

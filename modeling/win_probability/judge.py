@@ -280,6 +280,18 @@ def judge(
     fitted, unseen = _chosen(finished_seasons(connection), fit_seasons, unseen)
     say(f"reading {', '.join([*fitted, unseen])}")
     played = read_played_states(connection, sorted({*fitted, unseen}))
+    return judge_on(played, fitted, unseen, draws=draws, say=say)
+
+
+def judge_on(
+    played: PlayedStates,
+    fitted: list[str],
+    unseen: str,
+    *,
+    draws: int = DRAWS,
+    say: Say = lambda _: None,
+) -> Judgement:
+    """:func:`judge` on games at hand."""
     known, new = played.of_seasons(fitted), played.of_seasons([unseen])
     say(f"fitting the formula on {known.game_count:,} games")
     coefficients = fit(known)
