@@ -9,7 +9,6 @@ no published value changes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -56,6 +55,33 @@ LARGEST_LOSS = 0.001
 Say = Callable[[str], None]
 
 
+class Measured(NamedTuple):
+    """A candidate beside the version in force, on games that neither was fitted on.
+
+    Attributes:
+        comparison: The candidate's log loss minus the other's.
+        calibration_excess: The candidate's worst calibration error among the parts of games, in
+            standard deviations above a right model's mean.
+        calibration_limit: 97.5th percentile of the same for a right model.
+    """
+
+    comparison: Comparison
+    calibration_excess: float
+    calibration_limit: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "log_loss_difference": {
+                "by_game": self.comparison.by_game._asdict(),
+                "by_state": self.comparison.by_state._asdict(),
+                "t": self.comparison.t,
+            },
+            "calibration_excess": self.calibration_excess,
+            "calibration_limit": self.calibration_limit,
+        }
+
+
 class Refit(NamedTuple):
     """What became of a candidate.
 
@@ -63,19 +89,14 @@ class Refit(NamedTuple):
         candidate: The version, as it was or would have been written.
         in_force: The version that it was held against.
         held_back: Games neither was fitted on.
-        comparison: The candidate's log loss minus the other's on them.
-        calibration_excess: The candidate's worst calibration error among the parts of games, in
-            standard deviations above a right model's mean.
-        calibration_limit: 97.5th percentile of the same for a right model.
+        measured: How it did on them; None if it breaks an invariant, which ends the matter.
         refused: Why it was not published; empty if it was.
     """
 
     candidate: Version
     in_force: Version
     held_back: int
-    comparison: Comparison
-    calibration_excess: float
-    calibration_limit: float
+    measured: Measured | None
     refused: list[str]
 
     @property
@@ -91,27 +112,24 @@ class Refit(NamedTuple):
             "candidate": self.candidate.as_dict(),
             "in_force": self.in_force.as_dict(),
             "held_back_games": self.held_back,
-            "log_loss_difference": {
-                "by_game": self.comparison.by_game._asdict(),
-                "by_state": self.comparison.by_state._asdict(),
-                "t": self.comparison.t,
-            },
-            "calibration_excess": self.calibration_excess,
-            "calibration_limit": self.calibration_limit,
+            "measured": self.measured.as_dict() if self.measured else None,
         }
 
     def lines(self) -> list[str]:
         """For the person at the terminal."""
-        by_game, by_state = self.comparison.by_game, self.comparison.by_state
         lines = [
             f"candidate: fitted on {self.candidate.fitted_games:,} games of "
-            f"{', '.join(self.candidate.fitted_seasons)}",
-            f"log loss minus that of version {self.in_force.number} on {self.held_back:,} games "
-            f"that neither saw: {by_game.value:+.5f} ± {by_game.standard_error:.5f} a game, "
-            f"{by_state.value:+.5f} ± {by_state.standard_error:.5f} a state",
-            f"calibration: worst part {self.calibration_excess:+.1f} s.d. from a right model's "
-            f"mean, limit {self.calibration_limit:+.1f}",
+            f"{', '.join(self.candidate.fitted_seasons)}"
         ]
+        if self.measured:
+            by_game, by_state = self.measured.comparison
+            lines += [
+                f"log loss minus that of version {self.in_force.number} on {self.held_back:,} "
+                f"games that neither saw: {by_game.value:+.5f} ± {by_game.standard_error:.5f} a "
+                f"game, {by_state.value:+.5f} ± {by_state.standard_error:.5f} a state",
+                f"calibration: worst part {self.measured.calibration_excess:+.1f} s.d. from a "
+                f"right model's mean, limit {self.measured.calibration_limit:+.1f}",
+            ]
         if self.refused:
             return [*lines, *(f"not published: {reason}" for reason in self.refused)]
         return [
@@ -185,17 +203,20 @@ def refit_on(
         known.game_count,
         rounded(fit(known)),
     )
+    if faults := broken(candidate.coefficients):
+        refused = [f"an invariant is broken: {sentence}" for sentence in faults]
+        return Refit(candidate, in_force, new.game_count, None, refused)
     ours = probability(candidate.coefficients, new.states)
     theirs = probability(in_force.coefficients, new.states)
     comparison = compare(log_loss(ours, new.home_won), log_loss(theirs, new.home_won), new.game)
     say("simulating a right model")
     # as if the candidate's own predictions were right
     band = RightWorld(new, ours).band()
-    excess, limit = band.excess(binned_states(new, ours).error())
-    refused = reasons(candidate, in_force, comparison, excess, limit)
+    measured = Measured(comparison, *band.excess(binned_states(new, ours).error()))
+    refused = reasons(candidate, in_force, measured)
     if not refused:
         append_version(candidate, seed_path)
-    return Refit(candidate, in_force, new.game_count, comparison, excess, limit, refused)
+    return Refit(candidate, in_force, new.game_count, measured, refused)
 
 
 def choose_held_back(
@@ -233,24 +254,23 @@ def choose_held_back(
     return chosen
 
 
-def reasons(
-    candidate: Version, in_force: Version, comparison: Comparison, excess: float, limit: float
-) -> list[str]:
+def reasons(candidate: Version, in_force: Version, measured: Measured) -> list[str]:
     """Why a candidate must not be published; none if it may."""
-    found = [f"an invariant is broken: {sentence}" for sentence in broken(candidate.coefficients)]
+    found = []
     if candidate.coefficients == in_force.coefficients:
         found.append(f"its coefficients are those of version {in_force.number}")
-    value, error = comparison.by_game
+    value, error = measured.comparison.by_game
     allowed = min(FORGIVEN_STANDARD_ERRORS * error, LARGEST_LOSS)
-    if not math.isfinite(value) or value > allowed:
+    if not value <= allowed:
         found.append(
             f"it is worse than version {in_force.number} on games that neither saw: log loss "
             f"{value:+.5f} a game, {allowed:.5f} is allowed"
         )
-    if not excess <= limit:
+    if not measured.calibration_excess <= measured.calibration_limit:
         found.append(
-            f"its calibration is off by more than luck: {excess:+.1f} standard deviations, a right "
-            f"model stays below {limit:+.1f} in 97.5 of 100 cases"
+            f"its calibration is off by more than luck: {measured.calibration_excess:+.1f} "
+            f"standard deviations, a right model stays below {measured.calibration_limit:+.1f} in 97.5 of "
+            "100 cases"
         )
     if candidate.valid_from <= in_force.valid_from:
         found.append(
