@@ -269,8 +269,8 @@ def reasons(candidate: Version, in_force: Version, measured: Measured) -> list[s
     if not measured.calibration_excess <= measured.calibration_limit:
         found.append(
             f"its calibration is off by more than luck: {measured.calibration_excess:+.1f} "
-            f"standard deviations, a right model stays below {measured.calibration_limit:+.1f} in 97.5 of "
-            "100 cases"
+            f"standard deviations, a right model stays below {measured.calibration_limit:+.1f} "
+            "in 97.5 of 100 cases"
         )
     if candidate.valid_from <= in_force.valid_from:
         found.append(
