@@ -95,7 +95,7 @@ import gc
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -107,8 +107,11 @@ from rich.table import Table
 
 from ingestion.errors import ClutchError
 from ingestion.settings import Settings
+from modeling.errors import ModelError
 
 if TYPE_CHECKING:
+    import psycopg
+
     from ingestion.ledger import QuarantinedItem
 
 DEMO_DATABASE = "clutch_demo"
@@ -121,6 +124,8 @@ def main() -> None:
         cli(standalone_mode=False)
     except ClutchError as error:
         _fail(str(error), error.exit_code)
+    except ModelError as error:
+        _fail(str(error), 1)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -670,6 +675,104 @@ def live(every: float, days: int, rounds: int | None) -> None:
 def _words(values: Sequence[str]) -> list[str]:
     """The words of option values that are apart by blanks or commas."""
     return [word for value in values for word in value.replace(",", " ").split()]
+
+
+@cli.group("win-probability")
+def win_probability() -> None:
+    """How good the win probability is, and new coefficients when there are new games."""
+
+
+@win_probability.command("judge")
+@click.option("--fit", "fit_seasons", multiple=True, help="Seasons to fit, e.g. 2022-23.")
+@click.option("--unseen", help="Season to judge on; default: the newest finished one.")
+@as_json
+def win_probability_judge(fit_seasons: tuple[str, ...], unseen: str | None, as_json: bool) -> None:
+    """Fit formula and baselines on some seasons and judge them on one that none has seen.
+
+    By default all finished seasons but the newest are fitted. Some two minutes for four seasons.
+    """
+    from modeling.win_probability.judge import judge
+
+    with _as_model() as (connection, say):
+        found = judge(connection, _words(fit_seasons), unseen, say=say)
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for title, headings, rows in found.tables():
+        table = Table(*headings, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+@win_probability.command("refit")
+@click.option("--until", help="Last season to use; default: the newest finished one.")
+@click.option(
+    "--held-back",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Share of the games new to the version in force, or how many, to judge on.",
+)
+@as_json
+def win_probability_refit(until: str | None, held_back: float, as_json: bool) -> None:
+    """Fit new coefficients and publish them as a row of the seed, for games to come.
+
+    Only if they are not worse than those in force on games that neither saw, calibrated and in
+    order; otherwise nothing changes and the exit code is 3.
+    """
+    from modeling.win_probability.refit import refit
+
+    with _as_model() as (connection, say):
+        found = refit(connection, until=until, held_back=held_back, say=say)
+    click.echo(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
+    sys.exit(found.exit_code)
+
+
+@cli.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=ROOT / "docs" / "methods",
+    show_default="docs/methods",
+    help="Folder for the pictures (SVG).",
+)
+@click.option("--season", help="Default: the newest finished one.")
+@as_json
+def calibration(output: Path, season: str | None, as_json: bool) -> None:
+    """Draw how often what was said to be likely came true: win probability, expected points."""
+    from modeling.calibration import draw
+
+    with _as_model() as (connection, say):
+        pictures, missing = draw(connection, output, season, say=say)
+    if as_json:
+        click.echo(json.dumps({"pictures": [str(path) for path in pictures], "missing": missing}))
+    else:
+        for path in pictures:
+            click.echo(path)
+        for line in missing:
+            click.echo(line, err=True)
+    if missing:
+        sys.exit(3)
+
+
+@contextmanager
+def _as_model() -> Iterator[tuple[psycopg.Connection[Any], Callable[[str], None]]]:
+    """A session of the role that reads the marts, and a way to say on stderr what is done."""
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import MODEL
+
+    console = Console(stderr=True)
+    with connect(Settings.load(), MODEL) as connection, console.status("starting") as status:
+        yield (
+            connection,
+            lambda line: (
+                status.update(line)
+                if console.is_terminal
+                else print(line, file=sys.stderr, flush=True)
+            ),
+        )
 
 
 @cli.command()

@@ -1,1 +1,1 @@
-"""Reads marts, fits and checks. Imports nothing of ``ingestion``, and ``ingestion`` nothing of it."""
+"""Reads marts, fits and checks; imports nothing of ``ingestion``, nor that of it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from modeling.errors import ModelError
+from modeling.marts import reading
 from modeling.win_probability.model import Floats, States
 
 # PostgreSQL's binary copy: a signature and two lengths, then each row as a count of fields and, for
@@ -31,6 +33,7 @@ class PlayedStates(NamedTuple):
         order_number: Place of the action in its game, shape (n,).
         game_ids: League ids of the games.
         seasons: Season of each game.
+        dates: Local date of each game.
     """
 
     states: States
@@ -41,10 +44,14 @@ class PlayedStates(NamedTuple):
     order_number: NDArray[np.int64]
     game_ids: list[str]
     seasons: list[str]
+    dates: list[date]
 
     def of_seasons(self, seasons: Sequence[str]) -> PlayedStates:
         """The states of these seasons; games keep their numbers."""
-        is_wanted = np.array([season in seasons for season in self.seasons], dtype=bool)
+        return self.of_games(np.array([season in seasons for season in self.seasons], dtype=bool))
+
+    def of_games(self, is_wanted: NDArray[np.bool_]) -> PlayedStates:
+        """The states of some games, by a flag for each of ``game_ids``."""
         chosen = is_wanted[self.game]
         return PlayedStates(
             self.states.take(chosen),
@@ -55,11 +62,17 @@ class PlayedStates(NamedTuple):
             self.order_number[chosen],
             self.game_ids,
             self.seasons,
+            self.dates,
         )
+
+    @property
+    def game_count(self) -> int:
+        """Number of games with a state."""
+        return len(np.unique(self.game))
 
 
 _GAMES = """
-    select games.game_id, games.season
+    select games.game_id, games.season, games.game_date
     from analytics.games inner join analytics.pregame_strengths using (game_id)
     where games.is_final and games.season = any(%(seasons)s)
     order by games.game_id
@@ -81,6 +94,34 @@ _STATES = """
     inner join played on states.game_id = played.game_id
     where not states.is_over
     order by played.game_id, states.period, states.order_number
+"""
+
+_PUBLISHED = """
+    select {columns}
+    from analytics.game_states as states
+    inner join analytics.games on states.game_id = games.game_id
+    inner join analytics.pregame_strengths as strengths on states.game_id = strengths.game_id
+    left join analytics.win_probability as probabilities
+        on states.game_id = probabilities.game_id
+        and states.order_number = probabilities.order_number
+    where not states.is_over and games.is_final and games.season = any(%(seasons)s)
+    order by states.game_id, states.period, states.order_number
+"""
+
+PAUSE_DAYS = 30
+
+_FINISHED = """
+    select games.season
+    from analytics.games
+    left join analytics.pregame_strengths as strengths on games.game_id = strengths.game_id
+    group by games.season
+    having count(strengths.game_id) > 0
+        and min(games.is_final::integer) = 1
+        and (
+            max(games.game_date) < current_date - %(pause_days)s::integer
+            or games.season < (select max(season) from analytics.games)
+        )
+    order by games.season
 """
 
 # of States, then the others; with the type they travel in
@@ -115,16 +156,15 @@ def read_played_states(connection: Connection[Any], seasons: Sequence[str]) -> P
     Raises:
         ModelError: If a season has no finished game there.
     """
-    games = connection.execute(_GAMES, {"seasons": list(seasons)}).fetchall()
-    if missing := sorted(set(seasons) - {season for _, season in games}):
+    with reading("analytics.pregame_strengths"):
+        games = connection.execute(_GAMES, {"seasons": list(seasons)}).fetchall()
+    if missing := sorted(set(seasons) - {season for _, season, _ in games}):
         raise ModelError(
             f"season {', '.join(missing)}: analytics.games has no finished game of it with a "
             "tip-off time. Fix: clutch ingest nba --season, then dbt build."
         )
-    selected = ", ".join(
-        f"({expression})::{_TYPES[kind]}" for expression, kind in _COLUMNS.values()
-    )
-    columns = _copied(connection, _STATES.format(columns=selected), {"seasons": list(seasons)})
+    with reading("analytics.game_states"):
+        columns = _copied(connection, _STATES, _COLUMNS, {"seasons": list(seasons)})
     return PlayedStates(
         States(*(columns[name].astype(np.float64) for name in States._fields)),
         columns["home_won"].astype(np.float64),
@@ -132,28 +172,61 @@ def read_played_states(connection: Connection[Any], seasons: Sequence[str]) -> P
         columns["period"].astype(np.int64),
         columns["is_clutch"].astype(bool),
         columns["order_number"].astype(np.int64),
-        [game_id for game_id, _ in games],
-        [season for _, season in games],
+        [game_id for game_id, _, _ in games],
+        [season for _, season, _ in games],
+        [game_date for _, _, game_date in games],
     )
 
 
+def read_published(connection: Connection[Any], seasons: Sequence[str]) -> Floats:
+    """What ``analytics.win_probability`` says of the states of :func:`read_played_states`.
+
+    Args:
+        connection: A connection that may read ``analytics``.
+        seasons: The same seasons.
+
+    Raises:
+        ModelError: If a value is missing.
+    """
+    column = {"published": ("probabilities.home_win_probability", "f8")}
+    with reading("analytics.win_probability"):
+        published = _copied(connection, _PUBLISHED, column, {"seasons": list(seasons)})["published"]
+    return published.astype(np.float64)
+
+
+def finished_seasons(connection: Connection[Any]) -> list[str]:
+    """Seasons of which all games are played and have a tip-off time, in ascending order.
+
+    The newest counts as finished when its last game is a month old: the longest pause within a
+    season is the week of the all-star game.
+    """
+    with reading("analytics.pregame_strengths"):
+        rows = connection.execute(_FINISHED, {"pause_days": PAUSE_DAYS}).fetchall()
+    return [season for (season,) in rows]
+
+
 def _copied(
-    connection: Connection[Any], query: str, parameters: dict[str, Any]
+    connection: Connection[Any],
+    query: str,
+    columns: Mapping[str, tuple[str, str]],
+    parameters: dict[str, Any],
 ) -> dict[str, NDArray[Any]]:
+    selected = ", ".join(f"({expression})::{_TYPES[kind]}" for expression, kind in columns.values())
+    query = query.format(columns=selected)
     fields: list[tuple[str, str]] = [("field_count", ">i2")]
-    for name, (_, kind) in _COLUMNS.items():
+    for name, (_, kind) in columns.items():
         fields += [(f"length of {name}", ">i4"), (name, f">{kind}")]
     row = np.dtype(fields)
-    with connection.cursor() as cursor:
-        with cursor.copy(f"copy ({query}) to stdout (format binary)", parameters) as copy:
-            content = b"".join(bytes(block) for block in copy)
+    statement = f"copy ({query}) to stdout (format binary)"
+    with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+        content = b"".join(bytes(block) for block in copy)
     rows = (len(content) - _HEADER_BYTES - _TRAILER_BYTES) // row.itemsize
     table = np.frombuffer(content, dtype=row, count=rows, offset=_HEADER_BYTES)
     if len(content) != _HEADER_BYTES + rows * row.itemsize + _TRAILER_BYTES or (
-        rows and set(table["field_count"]) != {len(_COLUMNS)}
+        rows and set(table["field_count"]) != {len(columns)}
     ):
         raise ModelError(
             "analytics.game_states: a value is missing where the model needs one. Fix: run dbt "
             "build and look at the tests of game_states and pregame_strengths."
         )
-    return {name: table[name] for name in _COLUMNS}
+    return {name: table[name] for name in columns}

@@ -96,8 +96,8 @@ def fit(played: PlayedStates) -> Coefficients:
     )
     if not found.success:
         raise ModelError(
-            f"the fit did not end in a minimum ({found.message}). Fix: give more games; a season has "
-            "enough."
+            f"the fit did not end in a minimum ({found.message}). Fix: give more games; a season "
+            "has enough."
         )
     return coefficients_at(found.x)
 

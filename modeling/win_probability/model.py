@@ -1,20 +1,21 @@
 """The win probability formula and its derivatives.
 
-The same formula stands once in SQL (``dbt_project/macros/win_probability.sql``), which is what scores
-games; this one fits it. A test holds the two together to 1e-12.
+The same formula stands once in SQL (``dbt_project/macros/win_probability.sql``), which is what
+scores games; this one fits it. A test holds the two together to 1e-12.
 
-A state is what can be known right after an action. The home side's expected final lead is divided by
-the spread that the rest of the game still has, and a logistic curve bent to the normal distribution
-(``NORMAL_LINEAR``, ``NORMAL_CUBIC``) makes a probability of it:
+A state is what can be known right after an action. The home side's expected final lead is divided
+by the spread that the rest of the game still has, and a logistic curve bent to the normal
+distribution (``NORMAL_LINEAR``, ``NORMAL_CUBIC``) makes a probability of it:
 
     lead   = margin + close-game step * exp(-t / step_seconds) + free_throw * pending
-             + (held + held_late * exp(-t / held_late_seconds)) * (1 - exp(-t / buzzer_seconds)) * ball
+             + (held + held_late * exp(-t / held_late_seconds))
+             * (1 - exp(-t / buzzer_seconds)) * ball
              + strength * (T + after_regulation)
     spread = sqrt(pace^2 T + doubt^2 T^2 + last_shots^2 (1 - exp(-t / buzzer_seconds)) + buzzer^2
              + free_throw_variance * |pending|)
 
-with t seconds left in regulation (in overtime: in that overtime) and T = t / 2880. Every term changes
-its sign when the sides change places, so the two sides' probabilities add up to one.
+with t seconds left in regulation (in overtime: in that overtime) and T = t / 2880. Every term
+changes its sign when the sides change places, so the two sides' probabilities add up to one.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class States(NamedTuple):
         is_overtime: 1 in overtime, else 0.
         home_margin: Points of the home side minus those of the visitors, after the action.
         ball: Who has the ball after the action: 1 home, -1 visitors, 0 nobody can tell.
-        is_loose_after_shot: 1 while a missed field goal waits for its rebound (``ball``: the shooting side).
+        is_loose_after_shot: 1 while a missed field goal waits for its rebound; ``ball`` is the
+            shooting side then.
         is_loose_after_free_throw: The same for a missed last free throw.
         pending_free_throws: Free throws to come, positive for the home side.
         rating_difference: Home minus visitors, before the game (points a game, shrunken).
@@ -85,12 +87,14 @@ class Coefficients:
         home_back_to_back: Of a home side that played yesterday (points a game).
         away_back_to_back: Of visitors who played yesterday (points a game).
         playoff: Extra for the home side in the playoffs (points a game).
-        after_regulation: Share of a game for which strength still counts when time is up (overtime).
+        after_regulation: Share of a game for which strength still counts when time is up
+            (overtime).
         overtime_strength: Weight of strength in overtime beside that in regulation.
         held: What having the ball is worth to the side that has it (points).
         held_late: What it is worth on top of that at the end (points).
         held_late_seconds: How soon that fades with the time left (s).
-        loose_after_shot: Share of the ball that the shooting side keeps until the rebound (-1 to 1).
+        loose_after_shot: Share of the ball that the shooting side keeps until the rebound
+            (-1 to 1).
         loose_after_free_throw: The same after a missed free throw.
         free_throw: What a free throw to come is worth (points).
         step_1: What a lead of one counts beyond one point at the end (points).
@@ -183,7 +187,6 @@ def negative_log_likelihood(
         The loss (nats a state) and its derivative by each coefficient, shape (24,).
     """
     z, raw, derivatives = _standardised(coefficients, states, with_derivatives=True)
-    assert derivatives is not None
     log_odds = np.clip(raw, -LARGEST_LOGIT, LARGEST_LOGIT)
     total = weights.sum()
     losses = np.logaddexp(0.0, -log_odds) * home_won + np.logaddexp(0.0, log_odds) * (1 - home_won)
@@ -202,8 +205,8 @@ def _fading(seconds_left: Floats, scale: float) -> Floats:
 
 def _standardised(
     c: Coefficients, s: States, *, with_derivatives: bool = False
-) -> tuple[Floats, Floats, dict[str, Floats] | None]:
-    """Expected lead in units of its spread, its log odds, and dz by each coefficient."""
+) -> tuple[Floats, Floats, dict[str, Floats]]:
+    """Expected lead in units of its spread, its log odds, and dz by each coefficient if wanted."""
     t = s.seconds_left
     share = t / REGULATION_SECONDS
     held_late = _fading(t, c.held_late_seconds)
@@ -251,7 +254,7 @@ def _standardised(
     z = lead / spread
     raw = z * (NORMAL_LINEAR + NORMAL_CUBIC * z * z)
     if not with_derivatives:
-        return z, raw, None
+        return z, raw, {}
 
     by_lead = 1.0 / spread
     by_variance = -0.5 * z / variance

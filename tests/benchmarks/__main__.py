@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.errors import ClutchError
-from tests.benchmarks import backfill, build, daily, raw_load, receiver, wearables
+from tests.benchmarks import backfill, build, daily, raw_load, receiver, wearables, win_probability
 from tests.benchmarks.workplace import open_workplace
 from tests.replay import shared_nba_directory
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "raw_load": raw_load,
     "build": build,
     "wearables": wearables,
+    "win_probability": win_probability,
     "daily": daily,
     "backfill": backfill,
     "receiver": receiver,
