@@ -83,8 +83,8 @@ looked_back as (
         max(case
             when kind = 'foul'
                 then
-                    order_number * 1000000::bigint + clock_hundredths * 10
-                    + keeps_ball_up_to_throws
+                    order_number * 10000000::bigint + clock_hundredths * 100
+                    + side * 10 + keeps_ball_up_to_throws
         end) over before as last_foul,
         max(case
             when kind in ('made_shot', 'missed_shot', 'throw', 'technical_throw', 'turnover')
@@ -122,7 +122,7 @@ judged as (
         kind = 'throw' and (
             is_named_as_keeping
             or coalesce(
-                mod(last_foul, 1000000) / 10 = clock_hundredths
+                mod(last_foul, 10000000) / 100 = clock_hundredths
                 and throws_of_trip <= mod(last_foul, 10)
                 and coalesce(mod(last_basket, 1000000) <> clock_hundredths * 10 + side, true),
                 false
@@ -146,9 +146,16 @@ judged as (
         and coalesce(
             mod(last_attempt, 1000000) = clock_hundredths * 10 + other_side
             and last_attempt > coalesce(last_basket, 0)
-            and coalesce(mod(last_foul, 1000000) / 10 <> clock_hundredths, true),
+            and coalesce(mod(last_foul, 10000000) / 100 <> clock_hundredths, true),
             false
         ) as is_late,
+        -- the row that says why: the foul before it has moved the ball and brought what throws there are
+        kind = 'turnover'
+        and coalesce(
+            mod(last_foul, 10000000) / 10 = clock_hundredths * 10 + side
+            and last_foul / 10000000 > coalesce(last_attempt / 1000000, 0),
+            false
+        ) as follows_own_foul,
         case
             when throws_told is not null then throws_told
             -- the basket counts
@@ -218,6 +225,7 @@ select
     throws_of_trip::smallint as throws_of_trip,
     throws_awarded::smallint as throws_awarded,
     is_late,
+    follows_own_foul,
     is_live,
     is_jump,
     ball_side::smallint as ball_side,

@@ -1,6 +1,6 @@
 -- Grain: one row per play-by-play action.
 -- Who has the ball after the action, from the actions up to it; and which possession the action belongs to, which may
--- look ahead inside one reading of the clock (docs/methods/possessions.md). Sides are 1 (home) and 2 (visitors): a side
+-- look ahead to the play that follows (docs/methods/possessions.md). Sides are 1 (home) and 2 (visitors): a side
 -- and what goes with it fit into one number with the order number in front, so that the last play is a running maximum.
 {{ incremental_by_game(['game_id', 'order_number']) }}
 
@@ -53,7 +53,7 @@ followed as (
         end as next_start_side,
         max(case
             when plays.kind = 'period_end' then plays.order_number * 1000::bigint
-            when plays.ball_side > 0
+            when plays.ball_side > 0 and not plays.follows_own_foul
                 then
                     plays.order_number * 1000::bigint + plays.ball_side
                     + 10 * case plays.ball_state
@@ -80,7 +80,7 @@ followed as (
             when plays.kind = 'foul'
                 then
                     plays.order_number * 10000000::bigint + plays.clock_hundredths * 100
-                    + case when plays.throws_awarded = 1 then plays.other_side else 0 end
+                    + case when plays.throws_awarded > 0 then plays.other_side else 0 end
         end) over still_to_come as next_foul
     from plays
     left join first_balls on plays.game_id = first_balls.game_id
@@ -115,13 +115,14 @@ owned as (
                 then null
             when kind = 'foul' and not is_late and other_side > 0
                 then order_number * 10::bigint + other_side
+            -- and one: the throw that follows, or the foul that brings it
             when
                 kind = 'made_shot'
                 and (
-                    mod(next_play, 10000000) = clock_hundredths * 100 + side
+                    mod(next_play, 100) = side
                     or (
-                        next_play is null
-                        and mod(next_foul, 10000000) = clock_hundredths * 100 + side
+                        mod(next_foul, 10000000) = clock_hundredths * 100 + side
+                        and (next_foul < next_play or next_play is null)
                     )
                 )
                 then order_number * 10::bigint + side
