@@ -222,7 +222,8 @@ select
     kind,
     side::smallint as side,
     other_side::smallint as other_side,
-    throws_of_trip::smallint as throws_of_trip,
+    -- three are the most that a foul can bring, whatever a feed says
+    least(throws_of_trip, 3)::smallint as throws_of_trip,
     throws_awarded::smallint as throws_awarded,
     is_late,
     follows_own_foul,
@@ -230,7 +231,6 @@ select
     is_jump,
     ball_side::smallint as ball_side,
     ball_state,
-    -- three are the most that a foul can bring
     least(trip_throws, 3)::smallint as trip_throws,
     trip_side::smallint as trip_side
 from plays

@@ -188,7 +188,7 @@ ended as (
         *,
         coalesce(
             owner_after <> owner_before
-            or (is_before_unseen_change and last_owned is not null)
+            or (is_before_unseen_change and owner_before > 0 and last_owned is not null)
             -- with the ball and without time nobody has a possession
             or (
                 kind = 'period_end'
