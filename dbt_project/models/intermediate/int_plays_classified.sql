@@ -1,7 +1,7 @@
 -- Grain: one row per play-by-play action.
--- What the action means for the ball, from it and the actions before it (docs/methods/possessions.md). Sides are 1 (home), 2 (visitors)
--- and 0 (nobody). A clock and a side fit into one number with the order number in front, so that the last foul, attempt
--- or basket is a running maximum.
+-- What the action means for the ball, from it and the actions before it (docs/methods/possessions.md).
+-- Sides are 1 (home), 2 (visitors) and 0 (nobody). A clock and a side fit into one number with the
+-- order number in front, so that the last foul, attempt or basket is a running maximum.
 {{ incremental_by_game(['game_id', 'order_number']) }}
 
 with changed_games as (
@@ -117,8 +117,8 @@ looked_back as (
 judged as (
     select
         *,
-        -- throws after which the side that was fouled has the ball again, made or missed; one for a foul away from
-        -- the ball while a basket was made is like that of the shooter
+        -- throws after which the side that was fouled has the ball again, made or missed; one for a
+        -- foul away from the ball while a basket was made is like that of the shooter
         kind = 'throw' and (
             is_named_as_keeping
             or coalesce(
@@ -128,8 +128,9 @@ judged as (
                 false
             )
         ) as keeps_ball,
-        -- Nobody goes for the ball after a throw that others follow, a basket or a turnover. The stats service enters
-        -- the rebound before a tip-in after it at times, and that of the shooters after that of the others.
+        -- Nobody goes for the ball after a throw that others follow, a basket or a turnover. The
+        -- stats service enters the rebound before a tip-in after it at times, and that of the
+        -- shooters after that of the others.
         kind = 'rebound'
         and (
             is_deadball

@@ -1,7 +1,8 @@
 -- Grain: one row per play-by-play action.
--- Who has the ball after the action, from the actions up to it; and which possession the action belongs to, which may
--- look ahead to the play that follows (docs/methods/possessions.md). Sides are 1 (home) and 2 (visitors): a side
--- and what goes with it fit into one number with the order number in front, so that the last play is a running maximum.
+-- Who has the ball after the action, from the actions up to it; and which possession the action
+-- belongs to, which may look ahead to the play that follows (docs/methods/possessions.md). Sides are
+-- 1 (home) and 2 (visitors): a side and what goes with it fit into one number with the order number
+-- in front, so that the last play is a running maximum.
 {{ incremental_by_game(['game_id', 'order_number']) }}
 
 with changed_games as (
@@ -25,8 +26,9 @@ openings as (
     where period = 1 and ball_side > 0
 ),
 
--- who had the ball when play began has it again at the start of the fourth period, the others at the second and third.
--- A violation at the tip gives it to the other side, or the tip is repeated: the last word counts.
+-- Who had the ball when play began has it again at the start of the fourth period, the others at the
+-- second and third. A violation at the tip gives it to the other side, or the tip is repeated: the
+-- last word counts.
 first_balls as (
     select
         game_id,
@@ -64,7 +66,7 @@ followed as (
                     + case when plays.trip_side = 2 then 500 else 0 end
         end) over so_far as last_play,
         count(case when plays.is_live then 1 end) over so_far as live_balls,
-        -- the next play that is no foul, with what a basket or a foul at the same clock wants to know of it
+        -- the next play that is no foul, with what a basket or a foul before it wants to know
         min(case
             when plays.is_live or plays.kind = 'throw'
                 then
@@ -107,7 +109,8 @@ owned as (
             else 0
         end) over dead_ball as technical_throws_away,
         max(case
-            -- the later play ends the possession: the turnover after an offensive foul, the rebound after a loose ball foul
+            -- the later play ends the possession: the turnover after an offensive foul, the rebound
+            -- after a loose ball foul
             when
                 kind in ('foul', 'jumpball')
                 and mod(next_play, 10000000) = clock_hundredths * 100 + 10
@@ -213,7 +216,7 @@ ended as (
 shooting as (
     select
         *,
-        -- both sides have throws to come: the last of them are those of the foul that moved the ball
+        -- both sides have throws to come: the last are those of the foul that moved the ball
         case
             when trip_home > 0 then 1
             when trip_away > 0 then 2

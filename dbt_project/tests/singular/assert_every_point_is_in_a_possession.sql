@@ -1,5 +1,5 @@
--- The points of all possessions of a final game are its score. A technical throw before the first tip or after the last
--- possession is outside of any: one point in 7,562 games of six seasons.
+-- The points of all possessions of a final game are its score. A technical throw before the first
+-- tip or after the last possession is outside of any: one point in 7,562 games of six seasons.
 -- A warning, not an error: a damaged game must be seen, it must not stop the build.
 {{ config(severity='warn') }}
 

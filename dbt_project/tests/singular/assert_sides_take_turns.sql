@@ -1,5 +1,5 @@
--- Inside a period the sides take turns: two possessions of one side in a row mean that a row is missing or in the wrong
--- place. 12 in 1.5 million possessions of six seasons.
+-- Inside a period the sides take turns: two possessions of one side in a row mean that a row is
+-- missing or in the wrong place. 12 in 1.5 million possessions of six seasons.
 -- A warning, not an error: a damaged game must be seen, it must not stop the build.
 {{ config(severity='warn') }}
 
