@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from ingestion import nba
+from ingestion.database import roles
+from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from tests.replay import CDN_SEASONS, LEGACY_SEASONS, open_season, write_files
 from tests.support import possessions
@@ -81,3 +84,56 @@ def test_runs_of_the_feeds_field_are_explained(games: Settings) -> None:
         if not any(word in cause for word in known)
     )
     assert rest <= 0.2 * compared.team_games
+
+
+# Where a game is cut: anywhere between a tenth and nine tenths of its rows, by its id.
+CUT = """
+    create table intermediate.whole as select * from intermediate.int_possession_states;
+    create temporary table cuts as
+    select game_id, order_number as last_number from (
+        select game_id, order_number,
+            row_number() over (partition by game_id order by order_number) as place,
+            count(*) over (partition by game_id) as places
+        from staging.stg_nba__actions
+    ) as placed
+    where place = places * (10 + right(game_id, 4)::integer * 37 % 80) / 100;
+    delete from staging.stg_nba__actions_cdn as actions using cuts
+    where actions.game_id = cuts.game_id and actions.order_number > cuts.last_number;
+    delete from staging.stg_nba__actions_v2 as actions using cuts
+    where actions.game_id = cuts.game_id and actions.order_number > cuts.last_number;
+    update staging.stg_nba__game_versions set game_version = game_version || ' cut';
+"""
+
+CUT_AGAINST_WHOLE = """
+    select count(*),
+        count(*) filter (where
+            row(cut.ball_team_id, cut.ball_state, cut.pending_free_throws, cut.free_throw_team_id)
+            is distinct from row(whole.ball_team_id, whole.ball_state, whole.pending_free_throws,
+                whole.free_throw_team_id)),
+        count(*) filter (where cut.possession_number <> whole.possession_number)
+    from intermediate.int_possession_states as cut
+    inner join intermediate.whole using (game_id, order_number)
+"""
+
+
+def test_the_state_knows_nothing_of_what_comes(games: Settings, tmp_path: Path) -> None:
+    """Every game is cut somewhere; what is left must be as it was. Last: the games stay cut."""
+    with connect(games, roles.TRANSFORM) as connection:
+        connection.execute(CUT)
+        connection.commit()
+    build(
+        games,
+        tmp_path,
+        "--select",
+        "int_plays_classified",
+        "int_possession_states",
+        *WITHOUT_TESTS,
+    )
+    with connect(games, roles.TRANSFORM) as connection:
+        found = connection.execute(CUT_AGAINST_WHOLE).fetchone()
+    assert found is not None
+    rows, other_state, other_number = found
+    assert rows > 25_000
+    assert other_state == 0
+    # these may look ahead to the next play
+    assert other_number <= 0.001 * rows

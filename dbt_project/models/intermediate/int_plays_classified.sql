@@ -1,5 +1,5 @@
 -- Grain: one row per play-by-play action.
--- What the action means for the ball, from it and the actions before it (docs/methods/possessions.md).
+-- What the action means for the ball, from it and the actions before (docs/methods/possessions.md).
 -- Sides are 1 (home), 2 (visitors) and 0 (nobody). A clock and a side fit into one number with the
 -- order number in front, so that the last foul, attempt or basket is a running maximum.
 {{ incremental_by_game(['game_id', 'order_number']) }}
@@ -32,7 +32,7 @@ actions as (
             when actions.action_type = 'foul' and actions.action_subtype = 'technical'
                 then 'technical_foul'
             when actions.action_type = 'foul' and coalesce(penalties.moves_ball, true) then 'foul'
-            -- the defence kicked the ball, or a jumper touched it too early: it goes to the other side
+            -- the defence kicked the ball, or a jumper touched it too early: the other side's
             when
                 actions.action_type = 'violation'
                 and actions.action_subtype in ('kicked ball', 'jumpball')
@@ -150,7 +150,7 @@ judged as (
             and coalesce(mod(last_foul, 10000000) / 100 <> clock_hundredths, true),
             false
         ) as is_late,
-        -- the row that says why: the foul before it has moved the ball and brought what throws there are
+        -- the row that says why: the foul before it has moved the ball and brought the throws
         kind = 'turnover'
         and coalesce(
             mod(last_foul, 10000000) / 10 = clock_hundredths * 10 + side

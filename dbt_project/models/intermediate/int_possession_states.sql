@@ -1,7 +1,7 @@
 -- Grain: one row per play-by-play action.
 -- Who has the ball after the action, from the actions up to it; and which possession the action
--- belongs to, which may look ahead to the play that follows (docs/methods/possessions.md). Sides are
--- 1 (home) and 2 (visitors): a side and what goes with it fit into one number with the order number
+-- belongs to, which may look ahead to the play that follows (docs/methods/possessions.md). Sides
+-- are 1 (home) and 2 (visitors): a side and what goes with it fit into one number with the order number
 -- in front, so that the last play is a running maximum.
 {{ incremental_by_game(['game_id', 'order_number']) }}
 
@@ -26,8 +26,8 @@ openings as (
     where period = 1 and ball_side > 0
 ),
 
--- Who had the ball when play began has it again at the start of the fourth period, the others at the
--- second and third. A violation at the tip gives it to the other side, or the tip is repeated: the
+-- Who had the ball when play began has it again at the start of the fourth period, the others at
+-- the second and third. A violation at the tip gives it to the other side, or the tip is repeated: the
 -- last word counts.
 first_balls as (
     select
@@ -157,7 +157,7 @@ compared as (
     from owned
 ),
 
--- Who shoots has the ball: where the play that brought it is missing, the possession changed before the shot.
+-- Who shoots has the ball: where the play that brought it is missing, the possession changed before.
 corrected as (
     select
         *,

@@ -1,5 +1,5 @@
 -- Grain: one row per possession that has ended.
--- What happens on the floor from one change of the ball to the next; rules in int_possession_states.
+-- What happens from one change of the ball to the next; rules in int_possession_states.
 {{ incremental_by_game() }}
 
 with changed_games as (
@@ -30,7 +30,7 @@ actions as (
         actions.points_away,
         actions.score_home_before - actions.score_away_before as score_margin_before,
         actions.elapsed_hundredths,
-        -- the period in which the possession ended: what lies between two periods belongs to the second
+        -- that in which the possession ended: what lies between two periods is the second's
         max(actions.period) over (partition by states.game_id, states.possession_number)
             as possession_period
     from {{ ref('int_possession_states') }} as states
