@@ -34,7 +34,10 @@ rows and compares every one with every other: seen to go on for minutes on a sea
             "{{ forget_changed_games(ref('" ~ versions ~ "')) }}",
             "{{ prefer_hash_joins(" ~ unpacks_json ~ ") }}",
         ],
-        post_hook="{{ record_built_games(ref('" ~ versions ~ "')) }}"
+        post_hook=[
+            "{{ record_built_games(ref('" ~ versions ~ "')) }}",
+            "{{ count_rows_of_new_table() }}",
+        ]
     ) }}
 {%- endmacro %}
 
@@ -94,6 +97,11 @@ games and reads whole tables for the twelve that are new.
 {#- Until the end of the transaction. A whole season has nothing that a loop over an index would find sooner. -#}
 {% macro prefer_hash_joins(unpacks_json) -%}
     {% if unpacks_json or not is_incremental() %}set local enable_nestloop = off{% endif %}
+{%- endmacro %}
+
+{#- A table that has just been made has no statistics until the server finds the time, and what stands on it is planned blindly. -#}
+{% macro count_rows_of_new_table() -%}
+    {% if not is_incremental() %}analyze {{ this }}{% endif %}
 {%- endmacro %}
 
 {% macro record_built_games(versions) -%}

@@ -33,9 +33,6 @@ actions as (
         and actions.action_type = 'period'
         and actions.action_subtype = 'end' as ends_regulation_or_overtime,
         games.is_final
-        and row_number() over (
-            partition by actions.game_id order by actions.period desc, actions.order_number desc
-        ) = 1 as is_last_of_game
     from {{ ref('int_actions_sequenced') }} as actions
     inner join games on actions.game_id = games.game_id
     window period_so_far as (
@@ -47,11 +44,13 @@ ended as (
     select
         *,
         ends_regulation_or_overtime and home_margin = 0 as leads_to_overtime,
-        is_last_of_game
+        (is_final and lead(order_number) over game_so_far is null)
         or max(case when ends_regulation_or_overtime and home_margin <> 0 then period else 0 end)
-            over (partition by game_id order by period, order_number)
+            over game_so_far
         = period as is_over
     from actions
+    -- the order of the window above, so that one sort serves them both
+    window game_so_far as (partition by game_id order by period, order_number)
 )
 
 select
