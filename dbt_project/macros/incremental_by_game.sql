@@ -126,9 +126,13 @@ version, so that an incremental run after a change equals a full refresh.
     {{ return([
         'clutch_min_period', 'clutch_max_seconds_remaining', 'clutch_max_score_margin', 'clutch_min_games', 'include_live_games',
         'expected_points_window_days', 'expected_points_lag_days', 'expected_points_prior_attempts',
+        'expected_points_max_feet', 'expected_points_angle_step_degrees', 'expected_points_angle_step_feet',
+        'expected_points_clock_edges', 'expected_points_place_weight', 'expected_points_clock_weight',
+        'expected_points_shooter_weight', 'expected_points_drift_weight', 'expected_points_shooter_days', 'expected_points_drift_days',
         'free_throw_prior_rate', 'free_throw_prior_attempts',
         'rating_margin_cap', 'rating_game_decay', 'rating_season_decay', 'rating_prior_games',
         'home_edge_window_days', 'home_edge_prior_games', 'home_edge_prior_points',
+        'win_probability_assist_share',
         'wall_clock_max_hours_from_median', 'wall_clock_max_minutes_to_last_action',
         'game_quality_max_gap_seconds', 'game_quality_max_statistics_differing',
         'game_quality_max_contradicting_shots', 'game_quality_shot_tolerance_feet',
@@ -140,6 +144,6 @@ version, so that an incremental run after a change equals a full refresh.
         'waking_window_end_hour', 'strain_max_hours_before_tipoff', 'sleep_max_unrecorded_share',
         'late_sync_hours', 'long_cycle_hours', 'far_from_arena_hours',
         'calibrating_quality_ratio', 'upcoming_games_hours', 'game_duration_minutes',
-        'days_before_device',
+        'days_before_device', 'possession_min_seconds',
     ]) }}
 {%- endmacro %}

@@ -113,6 +113,10 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         "clutch_player_actions": "action_id situation_id game_id player_id action_timestamp "
         "game_clock period action_type action_subtype is_successful points_scored expected_points "
         "score_margin win_probability_added data_source",
+        "expected_points": "shot_id game_id action_number order_number player_id team_id period "
+        "seconds_remaining shot_type shot_value distance_feet angle_degrees is_made points_scored "
+        "make_probability expected_points is_clutch is_and_one is_technical is_flagrant "
+        "data_source",
         "clutch_performance_scores": "player_id game_id situation_id actions_total "
         "actions_successful success_rate points_scored expected_points points_over_expected "
         "clutch_score clutch_percentile win_probability_added hrv_rmssd_pregame "

@@ -144,18 +144,36 @@ def test_a_correction_rebuilds_its_game_and_what_knows_its_shots(
     for table in ("staging.stg_nba__actions_cdn", "intermediate.int_actions_sequenced"):
         assert rebuilt(table) == {game_id}
     with connect(database, roles.TRANSFORM) as connection:
-        knowing = connection.execute(
-            """
-            select later.game_id
-            from intermediate.int_games_described as later
-            inner join intermediate.int_games_described as corrected on corrected.game_id = %s
-            where later.utc_date - corrected.utc_date >= 2
-            """,
-            [game_id],
-        ).fetchall()
+        knowing = {
+            row[0]
+            for row in connection.execute(
+                """
+                select later.game_id
+                from intermediate.int_games_described as later
+                inner join intermediate.int_games_described as corrected on corrected.game_id = %s
+                where later.utc_date - corrected.utc_date >= 2
+                """,
+                [game_id],
+            )
+        }
     assert len(knowing) > 3
-    assert rebuilt("analytics.clutch_player_actions") <= {row[0] for row in knowing} | {game_id}
+    assert rebuilt("analytics.expected_points") == knowing | {game_id}
+    assert rebuilt("analytics.clutch_player_actions") <= knowing | {game_id}
     assert len(rebuilt("analytics.clutch_player_actions")) > 3
+
+    # a correction that leaves every shot as it was is none to the games that know them
+    before = after
+    path = corrected / f"playbyplay_{game_id}.json"
+    payload = orjson.loads(path.read_bytes())
+    rebound = next(row for row in payload["game"]["actions"] if row["actionType"] == "rebound")
+    rebound["description"] = "rebound, told in other words"
+    path.write_bytes(orjson.dumps(payload))
+    load(database, corrected)
+    build(database, tmp_path / "target")
+    after = row_versions(database)
+    for table in after:
+        assert rebuilt(table) <= {game_id}
+    assert rebuilt("analytics.expected_points") == {game_id}
 
 
 def move_shots_away(path: Path, feet: float) -> None:
@@ -175,6 +193,7 @@ def row_versions(settings: Settings) -> dict[str, dict[str, str]]:
     tables = (
         "staging.stg_nba__actions_cdn",
         "intermediate.int_actions_sequenced",
+        "analytics.expected_points",
         "analytics.clutch_player_actions",
     )
     with connect(settings, roles.TRANSFORM) as connection:

@@ -721,19 +721,19 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "no coordinates",
         f"{README}: v2 has none",
-        unharmed(),
+        unharmed("expected_points", "points_over_expected"),
         each_action(without_key("x", "y", "xLegacy", "yLegacy", "area", "areaDetail", "side")),
     ),
     Kind(
         "coordinates that are no numbers",
         ENCODING,
-        unharmed(),
+        unharmed("expected_points", "points_over_expected"),
         each_action(lambda row: row.update(xLegacy="n/a", yLegacy=[], x={}, y="left")),
     ),
     Kind(
         "distance that is no number",
         ENCODING,
-        unharmed("expected_points", "points_over_expected"),
+        unharmed(),
         lambda game: [row.update(shotDistance="24 ft") for row in shots(game)] and None,
     ),
     # --- who was there ---

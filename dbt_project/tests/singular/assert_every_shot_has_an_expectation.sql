@@ -1,24 +1,25 @@
--- A shot whose distance is known, or a free throw, of a game with a date has an expectation; without a date none can be told.
-with actions as (
-    select * from {{ ref('clutch_player_actions') }}
-    where action_type in ('2pt', '3pt', 'freethrow')
+-- A field goal whose distance is known, or a free throw whose shooter is, of a game with a date has an expectation; without a date
+-- none can be told.
+with shots as (
+    select * from {{ ref('int_shots') }}
 ),
 
-games as (
-    select * from {{ ref('int_games_described') }}
-),
-
-distances as (
-    select * from {{ ref('int_clutch_actions') }}
+expectations as (
+    select * from {{ ref('expected_points') }}
 )
 
-select actions.action_id
-from actions
-inner join games on actions.game_id = games.game_id
-inner join distances
-    on actions.game_id = distances.game_id and actions.order_number = distances.order_number
+select
+    shots.game_id,
+    shots.order_number
+from shots
+left join expectations
+    on shots.game_id = expectations.game_id and shots.order_number = expectations.order_number
 where
-    (actions.expected_points is not null) <> (
-        games.utc_date is not null
-        and (actions.action_type = 'freethrow' or distances.shot_distance_feet is not null)
+    expectations.shot_id is null
+    or (expectations.expected_points is not null) <> (
+        shots.utc_date is not null
+        and case
+            when shots.shot_value = 1 then shots.player_id
+            else shots.distance_feet::text
+        end is not null
     )

@@ -26,7 +26,8 @@ totals as (
         -- only shots have an expectation; what a player did without one adds nothing to either side
         coalesce(sum(expected_points), 0)::numeric(8, 4) as expected_points,
         coalesce(sum(points_scored - expected_points), 0)::numeric(8, 4) as points_over_expected,
-        sum(win_probability_added) as win_probability_added
+        -- in one order: a sum of floats in another differs in its last digits
+        sum(win_probability_added order by action_id) as win_probability_added
     from actions
     group by player_id, game_id, situation_id
 ),

@@ -22,7 +22,8 @@ seasons as (
         avg(scores.clutch_score)::numeric(5, 2) as avg_clutch_score,
         sum(scores.points_scored)::integer as points_scored,
         sum(scores.points_over_expected)::numeric(8, 4) as points_over_expected,
-        sum(scores.win_probability_added) as win_probability_added
+        sum(scores.win_probability_added order by scores.game_id, scores.situation_id)
+            as win_probability_added
     from scores
     inner join games on scores.game_id = games.game_id
     group by scores.player_id, games.season

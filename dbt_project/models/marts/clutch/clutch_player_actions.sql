@@ -1,8 +1,8 @@
 -- Grain: one row per action in clutch time and player credited with it.
-{{ incremental_by_game(versions='int_game_scoring_versions') }}
+{{ incremental_by_game(versions='int_game_valuation_versions') }}
 
 with changed_games as (
-    {{ changed_games(ref('int_game_scoring_versions')) }}
+    {{ changed_games(ref('int_game_valuation_versions')) }}
 ),
 
 credited as (
@@ -22,23 +22,17 @@ actions as (
     select
         actions.*,
         games.home_team_id,
-        games.utc_date,
-        games.data_source,
-        -- least() passes over a null: a shot without a distance would be one from 35 feet
-        case
-            when actions.shot_distance_feet is not null
-                then least(floor(actions.shot_distance_feet)::integer, 35)
-        end as distance_feet
+        games.data_source
     from {{ ref('int_clutch_actions') }} as actions
     inner join games on actions.game_id = games.game_id
 ),
 
-shot_rates as (
-    select * from {{ ref('int_shot_make_rates') }}
+shots as (
+    select * from {{ ref('expected_points') }}
 ),
 
-free_throw_rates as (
-    select * from {{ ref('int_free_throw_rates') }}
+win_probability_credits as (
+    select * from {{ ref('win_probability_credits') }}
 ),
 
 credits as (
@@ -49,9 +43,7 @@ credits as (
         case credited.credit_column
             when 'assist_player_id' then actions.assist_player_id
             else actions.player_id
-        end as credited_player_id,
-        case actions.action_type when '3pt' then 3 when '2pt' then 2 when 'freethrow' then 1 end
-            as shot_value
+        end as credited_player_id
     from actions
     inner join credited on actions.action_type = credited.action_type
 )
@@ -79,32 +71,26 @@ select
         when 'made' then credits.is_made
         else credits.success_rule = 'always'
     end as is_successful,
-    case
-        when credits.success_rule = 'made' and credits.is_made then credits.shot_value else 0
-    end as points_scored,
-    (case
-        when credits.success_rule <> 'made' then null
-        when credits.action_type = 'freethrow' then free_throw_rates.make_rate
-        else credits.shot_value * shot_rates.make_rate
-    end)::numeric(6, 4) as expected_points,
+    case when credits.success_rule = 'made' then shots.points_scored else 0 end as points_scored,
+    case when credits.success_rule = 'made' then shots.expected_points end as expected_points,
     (case
         when credits.team_id = credits.home_team_id
             then credits.score_home_before - credits.score_away_before
         else credits.score_away_before - credits.score_home_before
     end)::integer as score_margin,
-    null::float8 as win_probability_added,
+    win_probability_credits.win_probability_added,
     credits.data_source
 from credits
-left join shot_rates
+left join shots
     on
-        credits.utc_date = shot_rates.utc_date
-        and credits.shot_value = shot_rates.shot_value
-        and credits.distance_feet = shot_rates.distance_feet
-left join free_throw_rates
+        credits.game_id = shots.game_id
+        and credits.order_number = shots.order_number
+left join win_probability_credits
     on
-        credits.game_id = free_throw_rates.game_id
-        and credits.player_id = free_throw_rates.player_id
-        and credits.action_type = 'freethrow'
+        credits.game_id = win_probability_credits.game_id
+        and credits.order_number = win_probability_credits.order_number
+        and credits.credited_action_type = win_probability_credits.credit_type
+        and credits.credited_player_id = win_probability_credits.player_id
 where
     credits.credited_player_id is not null
     -- an assist belongs to a made shot only

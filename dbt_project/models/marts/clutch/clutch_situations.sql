@@ -1,8 +1,8 @@
 -- Grain: one row per unbroken stretch of clutch time in one period.
-{{ incremental_by_game() }}
+{{ incremental_by_game(versions='int_game_strength_versions') }}
 
 with changed_games as (
-    {{ changed_games(ref('stg_nba__game_versions')) }}
+    {{ changed_games(ref('int_game_strength_versions')) }}
 ),
 
 actions as (
@@ -14,15 +14,13 @@ actions as (
         row_number() over (
             partition by actions.situation_id order by actions.order_number desc
         ) as place_from_end,
-        -- how close, and how late: 1 is a tie at the buzzer; leverage takes its place with win probability
-        (
-            1 - abs(actions.score_home_before - actions.score_away_before)
-            / ({{ var('clutch_max_score_margin') }} + 1.0)
-        ) * (
-            1 - 0.5 * actions.seconds_remaining / {{ var('clutch_max_seconds_remaining') }}
-        ) as intensity
+        win_probability.leverage
     from {{ ref('int_clutch_actions') }} as actions
     inner join changed_games on actions.game_id = changed_games.game_id
+    inner join {{ ref('win_probability') }} as win_probability
+        on
+            actions.game_id = win_probability.game_id
+            and actions.order_number = win_probability.order_number
 ),
 
 stretches as (
@@ -35,7 +33,8 @@ stretches as (
         max(seconds_remaining)::numeric(8, 2) as seconds_remaining_start,
         min(seconds_remaining)::numeric(8, 2) as seconds_remaining_end,
         count(*)::integer as actions_total,
-        max(intensity)::numeric(5, 4) as clutch_intensity,
+        -- leverage is a difference of two probabilities: it has the scale of an intensity already
+        max(leverage)::numeric(5, 4) as clutch_intensity,
         max(case when place_from_start = 1 then score_home_before end)::integer as home_score,
         max(case when place_from_start = 1 then score_away_before end)::integer as away_score,
         max(case when place_from_end = 1 then score_home end)::integer as home_score_end,

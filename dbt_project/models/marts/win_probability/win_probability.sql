@@ -65,7 +65,7 @@ states as (
         is_loose_after_free_throw,
         home_pending_free_throws
     from {{ ref('game_states') }}
-    where game_id in (select game_id from changed_games)
+    where game_id in (select changed_games.game_id from changed_games)
     union all
     -- before the first action: the whole game is left and nobody has the ball
     select
@@ -107,20 +107,39 @@ terms as (
         {{ spread_of_lead() }} as spread
     from states
     inner join game_models as model on states.game_id = model.game_id
+    {{ computed_once() }}
 ),
 
 standardised as (
     select
-        terms.*,
+        terms.game_id,
+        terms.order_number,
+        terms.action_number,
+        terms.action_timestamp,
+        terms.period,
+        terms.seconds_remaining,
+        terms.is_over,
+        terms.is_clutch,
+        terms.home_margin,
+        terms.model_version,
         {{ standardised_lead('terms.home_margin') }} as lead_in_spreads,
         {{ standardised_lead('(terms.home_margin + 3)') }} as lead_after_home_three,
         {{ standardised_lead('(terms.home_margin - 3)') }} as lead_after_away_three
     from terms
+    {{ computed_once() }}
 ),
 
 probable as (
     select
-        *,
+        game_id,
+        order_number,
+        action_number,
+        action_timestamp,
+        period,
+        seconds_remaining,
+        is_clutch,
+        home_margin,
+        model_version,
         case
             when is_over and home_margin > 0 then 1::float8
             when is_over and home_margin < 0 then 0::float8
@@ -133,6 +152,7 @@ probable as (
                 - {{ normal_probability('lead_after_away_three') }}
         end as leverage_after
     from standardised
+    {{ computed_once() }}
 ),
 
 sequenced as (
