@@ -28,13 +28,28 @@ def rendered(name: str) -> str:
     variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text())["vars"]
     macros = (folder / "macros/win_probability.sql").read_text()
     (path,) = (folder / "models").rglob(f"{name}.sql")
+    context = {
+        "ref": lambda table: table,
+        "var": lambda name: variables[name],
+        "incremental_by_game": lambda **_: "",
+        "changed_games": lambda versions: f"select game_id from {versions}",
+        "return": lambda value: value,
+    }
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    return environment.from_string(macros + path.read_text()).render(
-        ref=lambda table: table,
-        var=lambda name: variables[name],
-        incremental_by_game=lambda **_: "",
-        changed_games=lambda versions: f"select game_id from {versions}",
-    )
+    context["adapter"] = _Adapter(environment, macros, context)
+    return environment.from_string(macros + path.read_text()).render(context)
+
+
+class _Adapter:
+    """Stands in for dbt's: gives Postgres's version of a macro."""
+
+    def __init__(
+        self, environment: jinja2.Environment, macros: str, context: dict[str, Any]
+    ) -> None:
+        self._module = environment.from_string(macros).make_module(context)
+
+    def dispatch(self, name: str) -> Any:
+        return getattr(self._module, f"postgres__{name}")
 
 
 @pytest.fixture(scope="module")
