@@ -938,10 +938,10 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
-    # tests of one file share what is costly to make; in the order of names long files come first
+    # one process runs the tests of a group (tests/conftest.py); in the order of names long ones come first
     "pytest": [
         *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
-        *("--dist", "loadfile", "--no-loadscope-reorder"),
+        *("--dist", "loadgroup", "--no-loadscope-reorder"),
     ],
 }
 

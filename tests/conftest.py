@@ -21,8 +21,24 @@ from tests.support.states import settings_at, temporary_state
 __all__ = ["external_server"]
 
 
+# They stand on the same four seasons, which take minutes to load and build.
+OF_FOUR_SEASONS = {
+    "test_four_seasons.py",
+    "test_real_seasons.py",
+    "test_win_probability_unseen.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist wants to know the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the real data where they do not lie beside the checkout."""
+    """Skip what needs the real data where they do not lie beside the checkout.
+
+    Tests of one file share what is costly to make, so one process runs them; some files do too.
+    """
+    for item in items:
+        name = item.path.name
+        group = "four seasons" if name in OF_FOUR_SEASONS else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
     if shared_nba_directory() is None:
         absent = pytest.mark.skip(reason="real NBA data: ../shared/data/nba is not here")
         for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,27 @@ import pytest
 from ingestion import nba
 from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.settings import Settings
-from tests.support.dbt_runs import build
+from tests.replay import ReplayServer
+from tests.support.dbt_runs import WITHOUT_TESTS, build
 
 GAME_COUNT = 48
+LIVE_DATA_SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24")
+
+
+@pytest.fixture(scope="session")
+def four_seasons(
+    make_database: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """The live data of four seasons from the replay server, built without dbt's tests."""
+    settings = make_database()
+    for season in LIVE_DATA_SEASONS:
+        with ReplayServer([season]) as server:
+            at_replay = replace(settings, nba_cdn_base_url=server.base_url)
+            report = nba.ingest(at_replay, seasons=[season], show_progress=False)
+        assert report.exit_code == 0, report.closing_line()
+        assert report.games > 1150
+    build(settings, tmp_path_factory.mktemp("target"), *WITHOUT_TESTS)
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -7,41 +7,21 @@ What is printed here is what docs/methods shows (``-s``). The data lie beside th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from ingestion import nba
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
-from tests.replay import ReplayServer
-from tests.support.dbt_runs import WITHOUT_TESTS, build
+from tests.end_to_end.conftest import LIVE_DATA_SEASONS
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
-SEASONS = ("2020-21", "2021-22", "2022-23", "2023-24")
 UNSEEN = "2023-24"
 
 Row = tuple[Any, ...]
-
-
-@pytest.fixture(scope="module")
-def four_seasons(
-    make_database: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
-    """The live data of four seasons from the replay server, built without dbt's tests."""
-    settings = make_database()
-    for season in SEASONS:
-        with ReplayServer([season]) as server:
-            at_replay = replace(settings, nba_cdn_base_url=server.base_url)
-            report = nba.ingest(at_replay, seasons=[season], show_progress=False)
-        assert report.exit_code == 0, report.closing_line()
-        assert report.games > 1150
-    build(settings, tmp_path_factory.mktemp("target"), *WITHOUT_TESTS)
-    return settings
 
 
 # --- expected points ------------------------------------------------------------------------------
@@ -114,7 +94,7 @@ def test_shots_are_worth_what_they_are_said_to_be(four_seasons: Settings) -> Non
             for season, count, loss, brier, ratio, error in found
         ],
     )
-    assert [season for season, *_ in found] == list(SEASONS)
+    assert [season for season, *_ in found] == list(LIVE_DATA_SEASONS)
     assert sum(row[1] for row in found) > 900_000
     losses = {season: loss for season, _, loss, *_ in found}
     # published, on other seasons: zones 0.659, a distance table 0.653, gradient boosting 0.648
@@ -133,13 +113,13 @@ def test_no_zone_is_over_or_underrated(four_seasons: Settings) -> None:
     ratios = {(season, zone): ratio for season, zone, _, ratio, _ in by_season}
     table(
         "Expected / actual points by zone",
-        ("zone", "shots", "all", *SEASONS),
+        ("zone", "shots", "all", *LIVE_DATA_SEASONS),
         [
             (
                 zone[2:],
                 f"{count:,}",
                 f"{ratio:.3f} ± {error:.3f}",
-                *(f"{ratios[season, zone]:.3f}" for season in SEASONS),
+                *(f"{ratios[season, zone]:.3f}" for season in LIVE_DATA_SEASONS),
             )
             for zone, count, ratio, error in pooled
         ],
@@ -210,7 +190,7 @@ def test_clutch_time_is_not_overrated(four_seasons: Settings) -> None:
             for season, count, loss, ratio, error in found
         ],
     )
-    assert len(found) == len(SEASONS)
+    assert len(found) == len(LIVE_DATA_SEASONS)
     # the first version gave 1.06
     assert all(abs(float(ratio) - 1) < 0.025 for *_, ratio, _ in found)
 
@@ -244,7 +224,7 @@ def test_free_throws_are_worth_their_shooters_rate(four_seasons: Settings) -> No
             for season, count, loss, ratio, error in by_season
         ],
     )
-    assert all(len(by_season) == len(SEASONS) for by_season in found.values())
+    assert all(len(by_season) == len(LIVE_DATA_SEASONS) for by_season in found.values())
     assert all(abs(float(ratio) - 1) < 0.005 for *_, ratio, _ in found["all"])
     assert all(loss < 0.52 for _, _, loss, *_ in found["all"])
 

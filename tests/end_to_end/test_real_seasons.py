@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +15,12 @@ from typing import Any
 
 import pytest
 
-from ingestion import nba
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from ingestion.whoop.pregame import next_games
-from tests.replay import ReplayServer, shared_nba_directory
-from tests.support.dbt_runs import build, invoke_dbt
+from tests.replay import shared_nba_directory
+from tests.support.dbt_runs import invoke_dbt
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
@@ -56,31 +53,14 @@ ALLOWED = {
 }
 
 
-@pytest.fixture(scope="module")
-def real(
-    make_database: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Settings, Path]:
-    """Two seasons from the replay server, built; with dbt's target folder."""
-    settings = make_database()
-    for season in SEASONS:
-        with ReplayServer([season]) as server:
-            at_replay = replace(settings, nba_cdn_base_url=server.base_url)
-            report = nba.ingest(at_replay, seasons=[season], show_progress=False)
-        assert report.exit_code == 0, report.closing_line()
-        assert report.games > 1300
-    target = tmp_path_factory.mktemp("target")
-    build(settings, target)
-    return settings, target
-
-
 @pytest.mark.parametrize("season", SEASONS)
-def test_player_totals_agree_with_the_league(real: tuple[Settings, Path], season: str) -> None:
+def test_player_totals_agree_with_the_league(four_seasons: Settings, season: str) -> None:
     directory = shared_nba_directory()
     assert directory is not None
     path = directory / "official" / f"leaguedashplayerclutch_{season}.csv.gz"
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         official = {row["PLAYER_ID"]: row for row in csv.DictReader(lines)}
-    ours = player_totals(real[0], season)
+    ours = player_totals(four_seasons, season)
     assert ours.keys() == official.keys()
 
     print(f"\n{season}: players of {len(official)} that differ from the league's table")
@@ -121,8 +101,8 @@ def player_totals(settings: Settings, season: str) -> dict[str, dict[str, Any]]:
     return {row["PLAYER_ID"]: row for row in rows}
 
 
-def test_the_two_queries_that_clients_send(real: tuple[Settings, Path]) -> None:
-    with connect(real[0], roles.BI) as connection:
+def test_the_two_queries_that_clients_send(four_seasons: Settings) -> None:
+    with connect(four_seasons, roles.BI) as connection:
         leaders = connection.execute(
             "SELECT * FROM clutch_leaderboard WHERE total_clutch_games >= 10 "
             "ORDER BY avg_clutch_score DESC LIMIT 50"
@@ -136,14 +116,14 @@ def test_the_two_queries_that_clients_send(real: tuple[Settings, Path]) -> None:
             "WHERE cps.player_id = '201939' AND g.season = '{season}'\n"
             "ORDER BY g.game_date DESC;"
         )
-        # word for word; that season is not loaded here
-        assert connection.execute(query.format(season="2023-24")).fetchall() == []
-        games = connection.execute(query.format(season="2022-23")).fetchall()
+        # word for word
+        games = connection.execute(query.format(season="2023-24")).fetchall()
         assert 25 < len(games) < 120
+        assert connection.execute(query.format(season="1999-00")).fetchall() == []
 
 
-def test_games_and_expected_points_are_plausible(real: tuple[Settings, Path]) -> None:
-    with connect(real[0], roles.BI) as connection:
+def test_games_and_expected_points_are_plausible(four_seasons: Settings) -> None:
+    with connect(four_seasons, roles.BI) as connection:
         games = connection.execute(
             """
             select season, season_type, count(*), sum(is_final::integer), sum(playoff_game::integer)
@@ -151,10 +131,14 @@ def test_games_and_expected_points_are_plausible(real: tuple[Settings, Path]) ->
             """
         ).fetchall()
         assert games == [
+            ("2020-21", "Playoffs", 85, 85, 85),
+            ("2020-21", "Regular Season", 1080, 1080, 0),
             ("2021-22", "Playoffs", 87, 87, 87),
             ("2021-22", "Regular Season", 1230, 1230, 0),
             ("2022-23", "Playoffs", 84, 84, 84),
             ("2022-23", "Regular Season", 1230, 1230, 0),
+            ("2023-24", "Playoffs", 82, 82, 82),
+            ("2023-24", "Regular Season", 1230, 1230, 0),
         ]
         rows = connection.execute(
             """
@@ -163,24 +147,24 @@ def test_games_and_expected_points_are_plausible(real: tuple[Settings, Path]) ->
             where expected_points is not null group by season
             """
         ).fetchall()
-        assert len(rows) == 2
+        assert len(rows) == 4
         # late shots are worse than others from the same spot, and expected points know it
         assert all(abs(ratio - 1) < 0.03 for _, ratio in rows)
 
 
-def test_no_alarm_on_real_seasons(real: tuple[Settings, Path]) -> None:
-    settings, target = real
-    done = invoke_dbt(settings, ["test"], target)
+def test_no_alarm_on_real_seasons(four_seasons: Settings, tmp_path: Path) -> None:
+    done = invoke_dbt(four_seasons, ["test"], tmp_path)
     assert done.success
     alarms = {
         item.node.name: str(item.status)
         for item in done.result
         if item.node.resource_type != "operation" and item.status != "pass"
     }
-    assert alarms == {}
+    # a row is missing or in the wrong place in 8 of a million possessions
+    assert alarms == {"assert_sides_take_turns": "warn"}
 
 
-def test_the_pregame_window_knows_who_plays(real: tuple[Settings, Path]) -> None:
+def test_the_pregame_window_knows_who_plays(four_seasons: Settings) -> None:
     """An hour before every 25th game: earlier box scores tell who will be in its own."""
     played = """
         select
@@ -193,12 +177,12 @@ def test_the_pregame_window_knows_who_plays(real: tuple[Settings, Path]) -> None
         group by games.game_id, games.tipoff_at
         order by games.tipoff_at, games.game_id
     """
-    with connect(real[0], roles.TRANSFORM) as connection:
+    with connect(four_seasons, roles.TRANSFORM) as connection:
         found = connection.execute(played).fetchall()
         opening_weeks = found[0][1] + timedelta(days=14)
         sampled = [game for game in found if game[1] > opening_weeks][::25]
     known = total = 0
-    with connect(real[0], roles.INGEST) as connection:
+    with connect(four_seasons, roles.INGEST) as connection:
         for game_id, tipoff_at, players in sampled:
             games = next_games(connection, players, tipoff_at - timedelta(hours=1))
             total += len(players)

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ingestion import nba
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
@@ -25,28 +22,11 @@ from modeling.win_probability.judge import Judgement, judge
 from modeling.win_probability.model import probability
 from modeling.win_probability.refit import refit
 from modeling.win_probability.versions import SEED, read_versions
-from tests.replay import ReplayServer
-from tests.support.dbt_runs import WITHOUT_TESTS, build
+from tests.end_to_end.conftest import LIVE_DATA_SEASONS
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
-SEASONS = ["2020-21", "2021-22", "2022-23", "2023-24"]
-
-
-@pytest.fixture(scope="module")
-def four_seasons(
-    make_database: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
-    settings = make_database()
-    for season in SEASONS:
-        with ReplayServer([season]) as server:
-            at_replay = replace(settings, nba_cdn_base_url=server.base_url)
-            report = nba.ingest(at_replay, seasons=[season], show_progress=False)
-        assert report.exit_code == 0, report.closing_line()
-    build(
-        settings, tmp_path_factory.mktemp("target"), "--select", "+win_probability", *WITHOUT_TESTS
-    )
-    return settings
+SEASONS = list(LIVE_DATA_SEASONS)
 
 
 @pytest.fixture(scope="module")
