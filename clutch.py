@@ -326,7 +326,8 @@ class WarmDbt:
         Raises:
             ClutchError: If a model failed; names each with its message.
         """
-        marts = ("+clutch_player_totals", "+clutch_situations")
+        marts = ("+clutch_player_totals", "+clutch_situations", "+game_win_probability")
+        marts += ("+possessions",)
         known = (_FOLLOW_BY_THEMSELVES, "+clutch_leaderboard")  # and with it all of the body
         self._invoke("run", "--select", *marts, "--exclude", *known)
 
@@ -374,7 +375,7 @@ def print_leaderboard(
             """
             select
                 full_name, total_clutch_games, avg_clutch_score, clutch_percentile,
-                points_scored, points_over_expected, avg_recovery_score
+                points_scored, points_over_expected, win_probability_added, avg_recovery_score
             from clutch_leaderboard
             where total_clutch_games >= %s and season = (select max(season) from clutch_leaderboard)
             order by avg_clutch_score desc limit %s
@@ -386,9 +387,9 @@ def print_leaderboard(
         return
     table = Table(title=f"Clutch leaderboard, players with {least_games} clutch games and more")
     table.add_column("Player", no_wrap=True)
-    for heading in ("Games", "Score", "Percentile", "Points", "Over expected", "Recovery"):
+    for heading in ("Games", "Score", "Percentile", "Points", "Over expected", "Wins", "Recovery"):
         table.add_column(heading, justify="right")
-    for name, games, score, percentile, points, over, recovery in players:
+    for name, games, score, percentile, points, over, wins, recovery in players:
         table.add_row(
             name,
             f"{games}",
@@ -396,6 +397,7 @@ def print_leaderboard(
             f"{percentile:.0f}",
             f"{points}",
             f"{over:+.1f}",
+            f"{wins:+.2f}",
             "" if recovery is None else f"{recovery:.0f} %",
         )
     console.print(table)
@@ -938,7 +940,7 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
-    # one process runs the tests of a group (tests/conftest.py); in the order of names long ones come first
+    # one process runs the tests of a group (tests/conftest.py); by name, long ones come first
     "pytest": [
         *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
         *("--dist", "loadgroup", "--no-loadscope-reorder"),
