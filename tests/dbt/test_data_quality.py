@@ -19,7 +19,7 @@ from ingestion.database.migrate import migrate
 from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.settings import Settings
 from tests.replay import write_files
-from tests.support.dbt_runs import build
+from tests.support.dbt_runs import WITHOUT_TESTS, build
 from tests.support.tables import table_hashes
 
 GAME_COUNT = 24
@@ -102,8 +102,7 @@ def test_injected_lateness_is_found_and_nothing_else_moves(
         payloads[f"playbyplay_{game_id}"] = payload
         payloads[f"boxscore_{game_id}"] = box_score(league, game_id)
     load(database, tmp_path / "games", payloads)
-    selection = ["--select", "+int_actions_sequenced", "--exclude-resource-type", "unit_test"]
-    build(database, tmp_path / "target", *selection)
+    build(database, tmp_path / "target", "--select", "+int_actions_sequenced", *WITHOUT_TESTS)
 
     rows = select(
         database,

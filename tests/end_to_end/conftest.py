@@ -81,5 +81,5 @@ def undisturbed(
         2 * GAME_COUNT,
         0,
     )
-    build(settings, tmp_path_factory.mktemp("target"))
+    build(settings, tmp_path_factory.mktemp("target"), with_unit_tests=True)
     return settings

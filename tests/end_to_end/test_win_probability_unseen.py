@@ -33,7 +33,7 @@ SEASONS = list(LIVE_DATA_SEASONS)
 def judgement(four_seasons: Settings) -> Judgement:
     with connect(four_seasons, roles.MODEL) as connection:
         assert finished_seasons(connection) == SEASONS
-        found = judge(connection)
+        found = judge(connection, draws=200)
     for title, headings, rows in found.tables():
         print(f"\n{title}\n{' | '.join(headings)}")
         for row in rows:

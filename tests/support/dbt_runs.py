@@ -88,13 +88,23 @@ def _at_database(parsed: Manifest, name: str) -> Manifest:
     return copy
 
 
-def build(settings: Settings, target: Path, *arguments: str) -> None:
+def build(
+    settings: Settings, target: Path, *arguments: str, with_unit_tests: bool = False
+) -> None:
     """``dbt build``, which must succeed.
+
+    Args:
+        settings: Database to build.
+        target: Folder for compiled SQL.
+        *arguments: Further arguments of dbt.
+        with_unit_tests: They know nothing of the database and take half of a small build: the
+            season of the sandbox (``undisturbed``) and the bare build at another server run them.
 
     Raises:
         AssertionError: If a node failed; names every one with its message.
     """
-    done = invoke_dbt(settings, ["build", *arguments], target)
+    without = () if with_unit_tests else ("--exclude-resource-type", "unit_test")
+    done = invoke_dbt(settings, ["build", *arguments, *without], target)
     assert done.exception is None, done.exception
     assert done.success, "\n".join(failures(done.result))
 
