@@ -88,9 +88,7 @@ def _at_database(parsed: Manifest, name: str) -> Manifest:
     return copy
 
 
-def build(
-    settings: Settings, target: Path, *arguments: str, with_unit_tests: bool = False
-) -> None:
+def build(settings: Settings, target: Path, *arguments: str, with_unit_tests: bool = False) -> None:
     """``dbt build``, which must succeed.
 
     Args:
