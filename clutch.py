@@ -326,8 +326,8 @@ class WarmDbt:
         Raises:
             ClutchError: If a model failed; names each with its message.
         """
-        marts = ("+clutch_player_totals", "+clutch_situations", "+game_win_probability")
-        marts += ("+possessions",)
+        marts = ["+clutch_player_totals", "+clutch_situations"]
+        marts += ["+game_win_probability", "+possessions"]
         known = (_FOLLOW_BY_THEMSELVES, "+clutch_leaderboard")  # and with it all of the body
         self._invoke("run", "--select", *marts, "--exclude", *known)
 
@@ -940,10 +940,10 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
-    # one process runs the tests of a group (tests/conftest.py); by name, long ones come first
+    # one process runs the tests of a file (tests/conftest.py); by name, long ones come first
     "pytest": [
         *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
-        *("--dist", "loadgroup", "--no-loadscope-reorder"),
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
     ],
 }
 

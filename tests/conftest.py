@@ -7,9 +7,11 @@ import itertools
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from ingestion.database import embedded
 from ingestion.database.migrate import migrate
@@ -29,16 +31,22 @@ OF_FOUR_SEASONS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist wants to know the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the real data where they do not lie beside the checkout.
+class OneProcessForAFile(LoadFileScheduling):
+    """Tests of a file share what is costly to make: one process runs them, and some files."""
 
-    Tests of one file share what is costly to make, so one process runs them; some files do too.
-    """
-    for item in items:
-        name = item.path.name
-        group = "four seasons" if name in OF_FOUR_SEASONS else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.split("::")[0])
+        return "four seasons" if file.name in OF_FOUR_SEASONS else str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Instead of ``--dist loadfile``."""
+    return OneProcessForAFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the real data where they do not lie beside the checkout."""
     if shared_nba_directory() is None:
         absent = pytest.mark.skip(reason="real NBA data: ../shared/data/nba is not here")
         for item in items:
