@@ -169,16 +169,15 @@ def test_restatements_of_incremental_runs_equal_a_full_refresh(
         migrate(settings)
     load(stepwise, tmp_path / "step0", first)
     load(at_once, tmp_path / "once0", first)
-    quick = ["--exclude-resource-type", "unit_test"]
     target = tmp_path / "target"
-    build(stepwise, target, *quick)
+    build(stepwise, target)
     assert select(stepwise, "select count(*) from analytics.restatements") == [(0,)]
     for number, one in enumerate(loads[1:], 1):
         load(stepwise, tmp_path / f"step{number}", one)
         load(at_once, tmp_path / f"once{number}", one)
         if number != 2:
-            build(stepwise, target, *quick)
-    build(at_once, tmp_path / "other", *quick)
+            build(stepwise, target)
+    build(at_once, tmp_path / "other")
 
     rows = select(
         stepwise,
@@ -221,7 +220,7 @@ def real_games(
     migrate(settings)
     report = nba.ingest(settings, directory=folder / "games", show_progress=False)
     assert report.games == len(games)
-    build(settings, folder / "target", "--exclude-resource-type", "unit_test")
+    build(settings, folder / "target")
     return settings
 
 

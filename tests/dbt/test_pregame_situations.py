@@ -1059,7 +1059,7 @@ def built(make_migrated: Callable[[], Settings], tmp_path_factory: pytest.TempPa
             """,
             [orjson.dumps(schedule).decode()],
         )
-    build(settings, folder / "target", "--exclude-resource-type", "unit_test")
+    build(settings, folder / "target")
     built = Built(settings, athletes, expected, {}, tonight)
     for row in built.rows("select * from analytics.pregame_baselines"):
         built.pregame[row["player_id"], row["game_id"]] = row

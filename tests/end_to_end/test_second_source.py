@@ -132,8 +132,6 @@ def test_shots_are_from_the_same_place_in_either_source(
             tmp_path / directory.name,
             "--select",
             "+stg_nba__actions",
-            "--exclude",
-            "resource_type:unit_test",
         )
         found.append(rows(settings, query))
     stats, cdn = found

@@ -96,7 +96,7 @@ def real(
         (folder / name).write_bytes((shared_nba / "wire" / "stats" / name).read_bytes())
     settings = make_database()
     report = nba.ingest(settings, directory=folder, show_progress=False)
-    build(settings, tmp_path_factory.mktemp("target"), "--exclude-resource-type", "unit_test")
+    build(settings, tmp_path_factory.mktemp("target"))
     return Real(settings, report, folder)
 
 

@@ -129,7 +129,7 @@ def write(folder: Path, game_id: str, files: dict[Any, bytes]) -> None:
 def load(settings: Settings, folder: Path) -> Loaded:
     report = nba.ingest(settings, directory=folder, show_progress=False)
     # unit tests need no data; data tests have to pass whatever is in the payloads
-    build(settings, folder / "target", "--exclude-resource-type", "unit_test")
+    build(settings, folder / "target")
     return Loaded(settings, report)
 
 
