@@ -46,10 +46,7 @@ class BallWorth(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return self._asdict() | {
-            "predicted": self.predicted._asdict(),
-            "won": self.won._asdict(),
-        }
+        return _as_dict(self)
 
 
 class Lead(NamedTuple):
@@ -69,10 +66,14 @@ class Lead(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return self._asdict() | {
-            "predicted": self.predicted._asdict(),
-            "won": self.won._asdict(),
-        }
+        return _as_dict(self)
+
+
+def _as_dict(figures: BallWorth | Lead) -> dict[str, Any]:
+    return figures._asdict() | {
+        "predicted": figures.predicted._asdict(),
+        "won": figures.won._asdict(),
+    }
 
 
 def ball_worth(played: PlayedStates, predicted: Floats) -> list[BallWorth]:

@@ -53,22 +53,28 @@ home_edges as (
     )
 ),
 
+edged as (
+    select
+        games.*,
+        home_edges.home_edge_points
+    from games
+    inner join home_edges on games.utc_date = home_edges.utc_date
+),
+
 team_games as (
     select
-        games.*,
-        games.home_team_id as team_id,
-        games.away_team_id as opponent_id,
-        (games.home_margin - home_edges.home_edge_points)::float8 as margin
-    from games
-    inner join home_edges on games.utc_date = home_edges.utc_date
+        *,
+        home_team_id as team_id,
+        away_team_id as opponent_id,
+        (home_margin - home_edge_points)::float8 as margin
+    from edged
     union all
     select
-        games.*,
-        games.away_team_id as team_id,
-        games.home_team_id as opponent_id,
-        (home_edges.home_edge_points - games.home_margin)::float8 as margin
-    from games
-    inner join home_edges on games.utc_date = home_edges.utc_date
+        *,
+        away_team_id as team_id,
+        home_team_id as opponent_id,
+        (home_edge_points - home_margin)::float8 as margin
+    from edged
 ),
 
 placed as (
@@ -145,18 +151,16 @@ rated as (
 )
 
 select
-    games.game_id,
-    games.playoff_game,
+    edged.game_id,
     home.rating as home_rating,
     away.rating as away_rating,
-    home_edges.home_edge_points,
+    edged.home_edge_points,
     home.games_before::integer as home_games_before,
     away.games_before::integer as away_games_before,
     home.rest_days as home_rest_days,
     away.rest_days as away_rest_days,
     coalesce(home.rest_days = 1, false) as is_home_back_to_back,
     coalesce(away.rest_days = 1, false) as is_away_back_to_back
-from games
-inner join home_edges on games.utc_date = home_edges.utc_date
-inner join rated as home on games.game_id = home.game_id and games.home_team_id = home.team_id
-inner join rated as away on games.game_id = away.game_id and games.away_team_id = away.team_id
+from edged
+inner join rated as home on edged.game_id = home.game_id and edged.home_team_id = home.team_id
+inner join rated as away on edged.game_id = away.game_id and edged.away_team_id = away.team_id

@@ -112,16 +112,7 @@ terms as (
 
 standardised as (
     select
-        terms.game_id,
-        terms.order_number,
-        terms.action_number,
-        terms.action_timestamp,
-        terms.period,
-        terms.seconds_remaining,
-        terms.is_over,
-        terms.is_clutch,
-        terms.home_margin,
-        terms.model_version,
+        terms.*,
         {{ standardised_lead('terms.home_margin') }} as lead_in_spreads,
         {{ standardised_lead('(terms.home_margin + 3)') }} as lead_after_home_three,
         {{ standardised_lead('(terms.home_margin - 3)') }} as lead_after_away_three
