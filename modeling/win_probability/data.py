@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from modeling.errors import ModelError
-from modeling.marts import reading
+from modeling.marts import read_columns, reading
 from modeling.win_probability.model import Floats, States
-
-# PostgreSQL's binary copy: a signature and two lengths, then each row as a count of fields and, for
-# each, its length and its bytes; numbers are big-endian. Without nulls every row is equally long.
-_HEADER_BYTES = 19
-_TRAILER_BYTES = 2
-_TYPES = {"f8": "float8", "i4": "integer", "i2": "smallint"}
 
 
 class PlayedStates(NamedTuple):
@@ -164,7 +158,13 @@ def read_played_states(connection: Connection[Any], seasons: Sequence[str]) -> P
             "tip-off time. Fix: clutch ingest nba --season, then dbt build."
         )
     with reading("analytics.game_states"):
-        columns = _copied(connection, _STATES, _COLUMNS, {"seasons": list(seasons)})
+        columns = read_columns(
+            connection,
+            _STATES,
+            _COLUMNS,
+            {"seasons": list(seasons)},
+            "analytics.game_states",
+        )
     return PlayedStates(
         States(*(columns[name].astype(np.float64) for name in States._fields)),
         columns["home_won"].astype(np.float64),
@@ -190,8 +190,14 @@ def read_published(connection: Connection[Any], seasons: Sequence[str]) -> Float
     """
     column = {"published": ("probabilities.home_win_probability", "f8")}
     with reading("analytics.win_probability"):
-        published = _copied(connection, _PUBLISHED, column, {"seasons": list(seasons)})["published"]
-    return published.astype(np.float64)
+        published = read_columns(
+            connection,
+            _PUBLISHED,
+            column,
+            {"seasons": list(seasons)},
+            "analytics.game_states",
+        )
+    return published["published"].astype(np.float64)
 
 
 def finished_seasons(connection: Connection[Any]) -> list[str]:
@@ -203,30 +209,3 @@ def finished_seasons(connection: Connection[Any]) -> list[str]:
     with reading("analytics.pregame_strengths"):
         rows = connection.execute(_FINISHED, {"pause_days": PAUSE_DAYS}).fetchall()
     return [season for (season,) in rows]
-
-
-def _copied(
-    connection: Connection[Any],
-    query: str,
-    columns: Mapping[str, tuple[str, str]],
-    parameters: dict[str, Any],
-) -> dict[str, NDArray[Any]]:
-    selected = ", ".join(f"({expression})::{_TYPES[kind]}" for expression, kind in columns.values())
-    query = query.format(columns=selected)
-    fields: list[tuple[str, str]] = [("field_count", ">i2")]
-    for name, (_, kind) in columns.items():
-        fields += [(f"length of {name}", ">i4"), (name, f">{kind}")]
-    row = np.dtype(fields)
-    statement = f"copy ({query}) to stdout (format binary)"
-    with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-        content = b"".join(bytes(block) for block in copy)
-    rows = (len(content) - _HEADER_BYTES - _TRAILER_BYTES) // row.itemsize
-    table = np.frombuffer(content, dtype=row, count=rows, offset=_HEADER_BYTES)
-    if len(content) != _HEADER_BYTES + rows * row.itemsize + _TRAILER_BYTES or (
-        rows and set(table["field_count"]) != {len(columns)}
-    ):
-        raise ModelError(
-            "analytics.game_states: a value is missing where the model needs one. Fix: run dbt "
-            "build and look at the tests of game_states and pregame_strengths."
-        )
-    return {name: table[name] for name in columns}
