@@ -86,3 +86,19 @@ def test_a_fit_shows_at_once_and_a_withdrawal_too(database: Settings, tmp_path: 
             "delete from operations.wearable_connections where player_id = %s", [stays.player_id]
         )
     assert told(database) == {"1 nobody's": True}
+
+
+def test_a_build_leaves_the_views_where_they_are(database: Settings, tmp_path: Path) -> None:
+    build(database, tmp_path, *CHAIN)
+    with connect(database, roles.MODEL) as connection:
+        write_run(connection, "1 nobody's", used_wearables=False, athletes=0)
+    # all of them stand on this one, and it is made anew
+    build(database, tmp_path, "--select", "stg_operations__wearable_devices", *WITHOUT_TESTS)
+    assert told(database) == {"1 nobody's": True}
+
+    # one with other columns cannot be replaced as it is; what stood on it is made again too
+    with connect(database, roles.TRANSFORM) as connection:
+        connection.execute("drop view analytics.model_runs cascade")
+        connection.execute("create view analytics.model_runs as select 1 as odd")
+    build(database, tmp_path, *CHAIN)
+    assert told(database) == {"1 nobody's": True}
