@@ -162,6 +162,7 @@ def test_a_correction_rebuilds_its_game_and_what_knows_its_shots(
         }
     assert len(knowing) > 3
     assert rebuilt("analytics.expected_points") == knowing | {game_id}
+    assert rebuilt("analytics.player_game_shots") == knowing | {game_id}
     assert rebuilt("analytics.clutch_player_actions") <= knowing | {game_id}
     assert len(rebuilt("analytics.clutch_player_actions")) > 3
 
@@ -198,6 +199,7 @@ def row_versions(settings: Settings) -> dict[str, dict[str, str]]:
         "staging.stg_nba__actions_cdn",
         "intermediate.int_actions_sequenced",
         "analytics.expected_points",
+        "analytics.player_game_shots",
         "analytics.clutch_player_actions",
     )
     with connect(settings, roles.TRANSFORM) as connection:
