@@ -44,17 +44,27 @@ shots as (
         and shots.shot_type <> 'heave'
 ),
 
+leverages as (
+    select
+        win_probability.game_id,
+        win_probability.order_number,
+        win_probability.leverage::numeric(7, 6) as leverage
+    from {{ ref('win_probability') }} as win_probability
+    inner join changed_games on win_probability.game_id = changed_games.game_id
+    where win_probability.is_clutch
+),
+
 -- what was at stake, and by how much his team led
 clutch_moments as (
     select
         shots.shot_id,
-        win_probability.leverage::numeric(7, 6) as leverage,
+        leverages.leverage,
         actions.score_margin
     from shots
-    inner join {{ ref('win_probability') }} as win_probability
+    inner join leverages
         on
-            shots.game_id = win_probability.game_id
-            and shots.order_number = win_probability.order_number
+            shots.game_id = leverages.game_id
+            and shots.order_number = leverages.order_number
     inner join {{ ref('clutch_player_actions') }} as actions on shots.shot_id = actions.action_id
     where shots.is_clutch
 )
