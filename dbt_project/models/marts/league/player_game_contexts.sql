@@ -108,6 +108,8 @@ sided as (
     select
         player_games.*,
         coalesce(player_games.team_id = player_games.home_team_id, false) as is_home,
+        -- a feed that names no team, or a third one, tells no side
+        coalesce(player_games.team_id = player_games.away_team_id, false) as is_away,
         strengths.home_rating,
         strengths.away_rating,
         strengths.home_rest_days,
@@ -130,23 +132,36 @@ select
     sided.is_final,
     sided.is_upcoming,
     sided.team_id,
-    case when sided.is_home then sided.away_team_id else sided.home_team_id end
-        as opponent_team_id,
+    case
+        when sided.is_home then sided.away_team_id
+        when sided.is_away then sided.home_team_id
+    end as opponent_team_id,
     sided.is_home,
     sided.playoff_game,
-    (case when sided.is_home then sided.home_rest_days else sided.away_rest_days end)::integer
-        as rest_days,
+    (case
+        when sided.is_home then sided.home_rest_days
+        when sided.is_away then sided.away_rest_days
+    end)::integer as rest_days,
     coalesce(
         case
-            when sided.is_home then sided.is_home_back_to_back else sided.is_away_back_to_back
+            when sided.is_home then sided.is_home_back_to_back
+            when sided.is_away then sided.is_away_back_to_back
         end,
         false
     ) as is_back_to_back,
     coalesce(
-        case when sided.is_home then sided.home_rating else sided.away_rating end, 0
+        case
+            when sided.is_home then sided.home_rating
+            when sided.is_away then sided.away_rating
+        end,
+        0
     )::numeric(7, 4) as team_rating,
     coalesce(
-        case when sided.is_home then sided.away_rating else sided.home_rating end, 0
+        case
+            when sided.is_home then sided.away_rating
+            when sided.is_away then sided.home_rating
+        end,
+        0
     )::numeric(7, 4) as opponent_rating,
     sided.clutch_field_goal_attempts,
     sided.clutch_free_throw_attempts,
