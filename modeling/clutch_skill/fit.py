@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import arviz as az
 import numpy as np
 import nutpie
+from threadpoolctl import threadpool_limits
 
 from modeling.clutch_skill.model import Built, arrays, build
 from modeling.clutch_skill.observations import Floats
@@ -127,6 +128,9 @@ class Sampler:
         self._priors = priors
         self.compile_seconds = time.monotonic() - started
 
+    # Chains are parallel already. More threads inside each small product wait for one another: with
+    # nights a season's fit took ten times as long.
+    @threadpool_limits.wrap(limits=1, user_api="blas")
     def sample(
         self,
         statistics: Statistics,
