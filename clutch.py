@@ -321,7 +321,10 @@ class WarmDbt:
         self._invoke("run", "--select", "+clutch_leaderboard", "--exclude", *known)
 
     def run_other_marts(self) -> None:
-        """Then the other marts that tell of clutch time; schedule and quality wait for a build.
+        """Then the other marts that tell of clutch time.
+
+        Schedule, quality and what the Bayesian model reads wait for a build; what it wrote shows by
+        itself.
 
         Raises:
             ClutchError: If a model failed; names each with its message.

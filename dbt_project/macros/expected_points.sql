@@ -4,16 +4,9 @@ shots say about direction and clock, then what the shooter's do, then how the le
 Every stage is judged by the stage before it, and every figure comes from games that had ended.
 -#}
 
-{#-
-Shots of the changed games, each with the probability to be made as far as the stages named tell it; null for a free
-throw, without a distance and without a date.
-
-stages: any of 'place', 'shooter', 'moment', after the rate of the distance.
--#}
-{% macro shots_rated(stages=[]) -%}
-    select
-        shots.*,
-        1 / (1 + exp(-(
+{#- The probability that a shot is made, as far as the stages named tell it. -#}
+{% macro rated_probability(stages) -%}
+    1 / (1 + exp(-(
             ln(rates.make_rate / (1 - rates.make_rate))
             {%- if 'place' in stages %}
             + coalesce(angles.adjustment, 0) + coalesce(clocks.adjustment, 0)
@@ -24,7 +17,24 @@ stages: any of 'place', 'shooter', 'moment', after the rate of the distance.
             {%- if 'moment' in stages %}
             + coalesce(moments.adjustment, 0)
             {%- endif %}
-        ))) as rated_probability
+        )))
+{%- endmacro %}
+
+{#-
+Shots of the changed games, each with the probability to be made as far as the stages named tell it; null for a free
+throw, without a distance and without a date.
+
+stages: any of 'place', 'shooter', 'moment', after the rate of the distance.
+with_average: whether the same for an average shooter stands beside it, all the stages but 'shooter'.
+-#}
+{% macro shots_rated(stages=[], with_average=false) -%}
+    select
+        shots.*,
+        {%- if with_average %}
+        {{ rated_probability(stages | reject('equalto', 'shooter') | list) }}
+            as average_probability,
+        {%- endif %}
+        {{ rated_probability(stages) }} as rated_probability
     from {{ ref('int_shots') }} as shots
     inner join changed_games on shots.game_id = changed_games.game_id
     left join {{ ref('int_shot_make_rates') }} as rates

@@ -151,7 +151,7 @@ version, so that an incremental run after a change equals a full refresh.
         'night_max_hours_before_tipoff', 'night_close_hours_before_tipoff', 'waking_window_start_hour',
         'waking_window_end_hour', 'strain_max_hours_before_tipoff', 'sleep_max_unrecorded_share',
         'late_sync_hours', 'long_cycle_hours', 'far_from_arena_hours',
-        'calibrating_quality_ratio', 'upcoming_games_hours', 'game_duration_minutes',
+        'calibrating_quality_ratio', 'upcoming_games_hours', 'upcoming_players_team_games', 'game_duration_minutes',
         'days_before_device', 'possession_min_seconds',
     ]) }}
 {%- endmacro %}

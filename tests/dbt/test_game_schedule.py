@@ -21,6 +21,7 @@ from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.settings import Settings
 from tests.support.dbt_runs import PROJECT_ROOT, build
+from tests.support.schedules import tip_off_at
 from tests.support.tables import table_hashes
 
 Payload = dict[str, Any]
@@ -80,16 +81,6 @@ def game_of(payload: Payload, game_id: str) -> Payload:
 def drop(payload: Payload, game_id: str) -> None:
     for game_date in payload["leagueSchedule"]["gameDates"]:
         game_date["games"] = [game for game in game_date["games"] if game["gameId"] != game_id]
-
-
-def tip_off_at(game: Payload, moment: datetime) -> None:
-    """Write a tip-off in all the keys that the league writes it in."""
-    east = moment.astimezone(EASTERN)
-    game["gameDateTimeUTC"] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    game["gameDateTimeEst"] = east.strftime("%Y-%m-%dT%H:%M:%SZ")
-    game["gameDateEst"] = east.strftime("%Y-%m-%dT00:00:00Z")
-    game["gameTimeEst"] = east.strftime("1900-01-01T%H:%M:%SZ")
-    game["gameStatusText"] = east.strftime("%I:%M %p ET").lower()
 
 
 # --- the league's own payload ---------------------------------------------------------------------

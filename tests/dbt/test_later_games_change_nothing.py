@@ -2,7 +2,9 @@
 
 A simulated season, most of it loaded; then random additions, edits and deletions of later games,
 built again after each. Games that tip off within the lag of a changed game must keep every value of
-their shots, and those before it every win probability, what of it is credited to whom and ratings.
+their shots, and those before it every win probability, what of it is credited to whom, ratings, and
+what a model of players reads of them. Then two games come up: they are told of, and nothing else is
+told in another way.
 The control: the same kinds of edit in an early game do show in later ones.
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import os
 import random
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.settings import Settings
 from tests.support.dbt_runs import WITHOUT_TESTS, build
+from tests.support.schedules import tip_off_at
 
 SEED = int(os.environ.get("CLUTCH_TEST_SEED", "20251210"))
 ROUNDS = 3
@@ -31,6 +34,7 @@ CHAIN = (
     "--select",
     "+expected_points",
     "+game_win_probability",
+    "+player_game_contexts",
     "pregame_strengths",
     *WITHOUT_TESTS,
 )
@@ -44,6 +48,8 @@ OF_WIN_PROBABILITY = (
     "win_probability",
     "win_probability_credits",
     "game_win_probability",
+    "player_game_shots",
+    "player_game_contexts",
 )
 
 
@@ -72,6 +78,23 @@ class Season:
         report = nba.ingest(settings, directory=folder, show_progress=False)
         assert report.exit_code == 0, report.closing_line()
         assert report.versions_added >= len(game_ids)
+
+    def announce(self, settings: Settings, tip_offs: dict[str, datetime]) -> None:
+        """Store a schedule in which these games are still to come."""
+        schedule = self.league.schedule()
+        for day in schedule["leagueSchedule"]["gameDates"]:
+            for game in day["games"]:
+                if game["gameId"] in tip_offs:
+                    game["gameStatus"] = 1
+                    tip_off_at(game, tip_offs[game["gameId"]])
+        with connect(settings, roles.INGEST) as connection:
+            connection.execute(
+                """
+                insert into raw_nba.schedule
+                values (%s, 'hash', %s, 'cdn', 'test', null, now(), 'load', 'row')
+                """,
+                [schedule["leagueSchedule"]["seasonYear"], orjson.dumps(schedule).decode()],
+            )
 
     def edit(self, game_id: str, chance: random.Random) -> None:
         """Move shots, hand them over, take their place, drop them; the other side wins."""
@@ -221,7 +244,7 @@ def test_no_later_game_changes_an_earlier_value(database: Settings, tmp_path: Pa
     print(f"{compared} values compared, {changed_later} later games changed")
     print(f"{chances_compared} games' win probabilities, {chances_changed} of later games changed")
     assert compared > 3000
-    assert chances_compared > 4 * 3 * 10
+    assert chances_compared > len(OF_WIN_PROBABILITY) * 3 * 10
     assert chances_changed > ROUNDS
     # the changes were such that those who may know them do
     assert changed_later > ROUNDS
@@ -245,3 +268,26 @@ def test_no_later_game_changes_an_earlier_value(database: Settings, tmp_path: Pa
         for game in unknowing
         if dates[game] < dates[early]
     )
+
+    values_before, chances_before = after, win_probabilities(database)
+    tonight, tomorrow = sorted(dates.keys() - set(loaded))[:2]
+    now = datetime.now(UTC).replace(microsecond=0)
+    coming = {tonight: now + timedelta(hours=8), tomorrow: now + timedelta(hours=30)}
+    season.announce(database, coming)
+    build(database, tmp_path / "target", *CHAIN)
+    assert values(database) == values_before
+    chances = win_probabilities(database)
+    told = {game: chances["player_game_contexts"].pop(game) for game in coming}
+    assert len(told) == len(coming)
+    assert chances == chances_before
+    with connect(database, roles.BI) as connection:
+        contexts = connection.execute(
+            """
+            select
+                game_id, tipoff_at, count(distinct team_id), count(*) > 10,
+                bool_and(rest_days > 0), bool_or(team_rating <> 0)
+            from player_game_contexts where is_upcoming
+            group by 1, 2 order by 2
+            """
+        ).fetchall()
+    assert contexts == [(game, tip_off, 2, True, True, True) for game, tip_off in coming.items()]

@@ -79,6 +79,31 @@ def test_every_mart_has_an_enforced_contract_and_every_mart_table_a_primary_key(
     assert without_key == []
 
 
+def test_nothing_that_modeling_reads_depends_on_what_it_wrote(
+    manifest: dict[str, Any], models: list[dict[str, Any]]
+) -> None:
+    """Else a fit would learn from the fit before it."""
+    parents = {model["unique_id"]: model["depends_on"]["nodes"] for model in models}
+    told: set[str] = set()
+    found = {name for name in manifest["sources"] if name.split(".")[2] == "model_output"}
+    assert len(found) == 5
+    while found:
+        told |= found
+        found = {name for name, nodes in parents.items() if told & set(nodes)} - told
+    names = {manifest["nodes"][name]["name"] for name in told if name.startswith("model.")}
+    assert {"model_runs", "clutch_predictions", "stg_model_output__runs"} <= names
+    # a place of their own: what is in no other folder cannot be read by mistake
+    folders = {tuple(manifest["nodes"][name]["fqn"][1:3]) for name in told if "model." in name[:6]}
+    assert folders == {("staging", "model_output"), ("marts", "model")}
+    read = {
+        name
+        for path in (PROJECT_ROOT / "modeling").rglob("*.py")
+        for name in re.findall(r"analytics\.(\w+)", path.read_text())
+    }
+    assert {"games", "expected_points"} <= read
+    assert read & names == set()
+
+
 def test_a_change_of_any_var_rebuilds_every_game() -> None:
     declared = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text())["vars"]
     macro = (PROJECT_ROOT / "dbt_project/macros/incremental_by_game.sql").read_text()
@@ -116,7 +141,24 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         "expected_points": "shot_id game_id action_number order_number player_id team_id period "
         "seconds_remaining shot_type shot_value distance_feet angle_degrees is_made points_scored "
         "make_probability expected_points is_clutch is_and_one is_technical is_flagrant "
-        "data_source",
+        "data_source average_make_probability average_expected_points",
+        "player_game_shots": "player_id game_id shot_kind phase season team_id is_clutch attempts "
+        "makes points_scored expected_points average_expected_points residual_squares "
+        "leverage_sum leverage_squares leverage_residuals margin_sum margin_squares "
+        "margin_residuals leverage_margin_products",
+        "player_game_contexts": "player_id game_id season season_type game_date tipoff_at is_final "
+        "is_upcoming team_id opponent_team_id is_home playoff_game rest_days is_back_to_back "
+        "team_rating opponent_rating clutch_field_goal_attempts clutch_free_throw_attempts "
+        "field_goal_attempts free_throw_attempts has_clutch_action",
+        "clutch_predictions": "player_id game_id model_run_id fitted_at is_current "
+        "predicted_clutch_score lower_90 upper_90 confidence used_wearables",
+        "model_runs": "model_run_id fitted_at data_hash code_hash seed max_r_hat min_ess_bulk "
+        "min_ess_tail divergences min_e_bfmi is_published refusal_reasons is_stale stale_reason "
+        "is_current",
+        "clutch_player_skills": "player_id full_name model_run_id overall_skill clutch_deviation "
+        "clutch_reliability clutch_skill is_current",
+        "model_effects": "effect model_run_id mean lower_90 upper_90 probability_in_rope statement "
+        "is_current",
         "clutch_performance_scores": "player_id game_id situation_id actions_total "
         "actions_successful success_rate points_scored expected_points points_over_expected "
         "clutch_score clutch_percentile win_probability_added hrv_rmssd_pregame "

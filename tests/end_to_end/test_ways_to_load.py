@@ -14,7 +14,7 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League
 from ingestion.settings import Settings
-from tests.support.dbt_runs import OF_THE_BODY, build
+from tests.support.dbt_runs import OF_THE_BODY, OF_THE_MODEL, build
 from tests.support.tables import table_hashes
 
 WriteGames = Callable[[Path, Iterable[str]], Path]
@@ -36,8 +36,11 @@ def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
         "int_plausible_ranges",
         "wearables_quality",
     }
+    # and nobody has fitted anything
+    of_the_model = {name for name in empty if name.partition(".")[2] in OF_THE_MODEL}
+    assert {name.partition(".")[2] for name in of_the_model} == OF_THE_MODEL
     # files came without a schedule, and from the live data alone
-    assert empty - of_the_body == {
+    assert empty - of_the_body - of_the_model == {
         "raw_nba.schedule",
         "staging.stg_nba__actions_v2",
         "staging.stg_nba__actions_v3",
@@ -47,6 +50,7 @@ def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
         "staging.stg_nba__playbyplayv3_versions",
         "staging.stg_nba__fixture_versions",
         "staging.stg_nba__scheduled_games",
+        "intermediate.int_upcoming_games",
         "analytics.game_schedule",
         # the simulated scorer makes no mistake, and nothing was changed after the end
         "intermediate.int_game_time_limits",
@@ -158,6 +162,7 @@ def test_a_correction_rebuilds_its_game_and_what_knows_its_shots(
         }
     assert len(knowing) > 3
     assert rebuilt("analytics.expected_points") == knowing | {game_id}
+    assert rebuilt("analytics.player_game_shots") == knowing | {game_id}
     assert rebuilt("analytics.clutch_player_actions") <= knowing | {game_id}
     assert len(rebuilt("analytics.clutch_player_actions")) > 3
 
@@ -194,6 +199,7 @@ def row_versions(settings: Settings) -> dict[str, dict[str, str]]:
         "staging.stg_nba__actions_cdn",
         "intermediate.int_actions_sequenced",
         "analytics.expected_points",
+        "analytics.player_game_shots",
         "analytics.clutch_player_actions",
     )
     with connect(settings, roles.TRANSFORM) as connection:

@@ -15,7 +15,10 @@ from clutch import dbt_environment
 from ingestion.database import embedded
 from ingestion.settings import PROJECT_ROOT, Settings
 
-__all__ = ["OF_THE_BODY", "PROJECT_ROOT", "WITHOUT_TESTS", "build", "failures", "invoke_dbt"]
+__all__ = [
+    *("OF_THE_BODY", "OF_THE_MODEL", "PROJECT_ROOT", "WITHOUT_TESTS"),
+    *("build", "failures", "invoke_dbt"),
+]
 
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 """For :func:`build`: the tables alone, in half the time."""
@@ -30,6 +33,13 @@ OF_THE_BODY = frozenset(
     for path in (PROJECT_ROOT / "dbt_project/models" / folder).glob("*.sql")
 )
 """Models that stand on records of wearables: without a connected athlete nearly all are empty."""
+
+OF_THE_MODEL = frozenset(
+    path.stem
+    for folder in ("staging/model_output", "marts/model")
+    for path in (PROJECT_ROOT / "dbt_project/models" / folder).glob("*.sql")
+)
+"""Models that stand on runs of the Bayesian model: without one they are empty."""
 
 _AS_PARSED: list[Manifest] = []
 """The project, read once for all databases: that takes some 5 s, a copy 0.2 s. Never run itself."""

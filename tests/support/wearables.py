@@ -29,6 +29,7 @@ from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.settings import Settings
 from ingestion.whoop import raw_tables
 from ingestion.whoop.raw_tables import Version
+from tests.support.schedules import tip_off_at
 
 TEMPLATE_LEAGUE = LeagueSettings(seed=3, team_count=4, game_count=12)
 TEMPLATE_GAME = "0022500011"
@@ -377,15 +378,8 @@ def upcoming_game(tip_off: datetime) -> tuple[str, dict[str, Any]]:
         for game in game_date["games"]
         if team["teamId"] in (game["homeTeam"]["teamId"], game["awayTeam"]["teamId"])
     ]
-    east = tip_off.astimezone(ZoneInfo("America/New_York"))
-    games[-1] |= {
-        "gameStatus": 1,
-        "gameStatusText": "7:30 pm ET",
-        "gameDateTimeUTC": tip_off.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "gameDateEst": east.strftime("%Y-%m-%dT00:00:00Z"),
-        "gameDateTimeEst": east.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "gameTimeEst": east.strftime("1900-01-01T%H:%M:%SZ"),
-    }
+    games[-1]["gameStatus"] = 1
+    tip_off_at(games[-1], tip_off)
     return games[-1]["gameId"], schedule
 
 

@@ -1,7 +1,8 @@
--- Grain: one row per dated game.
+-- Grain: one row per dated game, played or coming up within two days.
 -- How strong the two sides were before it, from games that had ended by then: a rating of each team, what playing at home was
 -- worth, and rest (docs/methods/win_probability.md). A rating is a mean of margins: later games weigh more, last season's less, an
--- imagined mean team more than nothing. Twice: plain, then with the opponents' plain ratings of their day.
+-- imagined mean team more than nothing. Twice: plain, then with the opponents' plain ratings of their day. A game that comes up
+-- is told the same and tells nothing: it changes no value of a game that was played.
 {{ config(indexes=[{'columns': ['game_id'], 'unique': true}]) }}
 
 with games as (
@@ -18,10 +19,26 @@ with games as (
         is_final or {{ var('include_live_games') }} as is_counted,
         least(greatest(
             home_score - away_score, -{{ var('rating_margin_cap') }}
-        ), {{ var('rating_margin_cap') }}) as home_margin
+        ), {{ var('rating_margin_cap') }}) as home_margin,
+        false as is_upcoming
     from {{ ref('int_games_described') }}
     -- without a time nobody can tell what came before
     where tipoff_at is not null
+    union all
+    select
+        game_id,
+        season,
+        tipoff_at,
+        utc_date,
+        game_date,
+        playoff_game,
+        home_team_id,
+        away_team_id,
+        substr(season, 1, 4)::integer as season_first_year,
+        false as is_counted,
+        0 as home_margin,
+        true as is_upcoming
+    from {{ ref('int_upcoming_games') }}
 ),
 
 -- a neutral court says nothing, and the playoffs have the better side at home more often
@@ -83,9 +100,11 @@ placed as (
         -- a game in progress has a rating, it adds nothing to one
         coalesce(sum(case when is_counted then 1 else 0 end) over earlier_games, 0)
             as games_before,
-        game_date - lag(game_date) over (
-            partition by team_id order by tipoff_at, game_id
-        ) as rest_days
+        game_date - case
+            -- a game of tonight that is still to be played makes tomorrow's a back-to-back
+            when is_upcoming then max(game_date) over earlier_games
+            else lag(game_date) over (partition by team_id, is_upcoming order by tipoff_at, game_id)
+        end as rest_days
     from team_games
     window earlier_games as (
         partition by team_id order by tipoff_at, game_id
@@ -160,7 +179,8 @@ select
     home.rest_days as home_rest_days,
     away.rest_days as away_rest_days,
     coalesce(home.rest_days = 1, false) as is_home_back_to_back,
-    coalesce(away.rest_days = 1, false) as is_away_back_to_back
+    coalesce(away.rest_days = 1, false) as is_away_back_to_back,
+    edged.is_upcoming
 from edged
 inner join rated as home on edged.game_id = home.game_id and edged.home_team_id = home.team_id
 inner join rated as away on edged.game_id = away.game_id and edged.away_team_id = away.team_id

@@ -1,4 +1,6 @@
 -- Grain: one row per player who was ever on a box score, or who acts in a game without one.
+{{ refilled_table() }}
+
 with games as (
     select
         game_id,

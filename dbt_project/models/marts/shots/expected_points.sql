@@ -6,7 +6,7 @@ with changed_games as (
 ),
 
 rated as (
-    {{ shots_rated(['place', 'shooter', 'moment']) }}
+    {{ shots_rated(['place', 'shooter', 'moment'], with_average=true) }}
 ),
 
 free_throw_rates as (
@@ -28,7 +28,13 @@ shots as (
         case
             when rated.shot_value = 1 then free_throw_rates.make_rate::float8
             else rated.rated_probability
-        end as make_probability
+        end as make_probability,
+        case
+            when rated.shot_value > 1 then rated.average_probability
+            -- one that names no shooter is worth nothing that can be compared
+            when free_throw_rates.make_rate is not null
+                then {{ var('free_throw_prior_rate') }}::float8
+        end as average_make_probability
     from rated
     inner join versions on rated.game_id = versions.game_id
     left join free_throw_rates
@@ -62,5 +68,7 @@ select
     is_and_one,
     is_technical,
     is_flagrant,
-    data_source
+    data_source,
+    average_make_probability::numeric(7, 6) as average_make_probability,
+    (shot_value * average_make_probability)::numeric(6, 4) as average_expected_points
 from shots

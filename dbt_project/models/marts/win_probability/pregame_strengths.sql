@@ -1,4 +1,4 @@
--- Grain: one row per dated game.
+-- Grain: one row per dated game that has been loaded.
 select
     game_id,
     home_rating,
@@ -11,3 +11,4 @@ select
     is_home_back_to_back,
     is_away_back_to_back
 from {{ ref('int_pregame_strengths') }}
+where not is_upcoming

@@ -1,0 +1,25 @@
+-- Grain: one row per run of the model, player and game.
+select
+    model_run_id,
+    player_id,
+    game_id,
+    is_upcoming,
+    is_in_fit,
+    predicted_clutch_score,
+    score_sd,
+    lower_50,
+    upper_50,
+    lower_90,
+    upper_90,
+    probability_above_median,
+    confidence,
+    reliability,
+    predicted_points_over_expected,
+    points_lower_90,
+    points_upper_90,
+    game_reliability,
+    used_wearables,
+    wearables_score_effect,
+    wearables_score_effect_lower_90,
+    wearables_score_effect_upper_90
+from {{ source('model_output', 'predictions') }}
