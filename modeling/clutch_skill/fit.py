@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import arviz as az
@@ -110,6 +111,16 @@ class Fit(NamedTuple):
         return values.reshape(self.chains, -1, *values.shape[1:])
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Chains are parallel already; threads inside each small product would wait for one another.
+
+    With them a season's fit with nights took ten times as long.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
 class Sampler:
     """A compiled model; other data of the same shape need no new compilation.
 
@@ -128,9 +139,7 @@ class Sampler:
         self._priors = priors
         self.compile_seconds = time.monotonic() - started
 
-    # Chains are parallel already. More threads inside each small product wait for one another: with
-    # nights a season's fit took ten times as long.
-    @threadpool_limits.wrap(limits=1, user_api="blas")
+    @_one_thread()
     def sample(
         self,
         statistics: Statistics,
