@@ -102,6 +102,7 @@ def conditional(
     prior = np.zeros((len(OWN), len(OWN)))
     prior[: len(KINDS), : len(KINDS)] = np.linalg.inv(spreads.skill)
     prior[-1, -1] = 1 / spreads.clutch**2
+    own_residuals = statistics.own_residuals
     crossed = statistics.own_terms[:, :, :k]
     precision = statistics.own_squares + prior
     inverse = np.linalg.inv(precision)
@@ -109,13 +110,13 @@ def conditional(
     left = (
         statistics.term_squares[:k, :k]
         + np.diag(1 / scales**2)
-        - np.einsum("pdk,pdl->kl", crossed, solved)
+        # as products of long matrices: einsum does not use BLAS
+        - crossed.reshape(-1, k).T @ solved.reshape(-1, k)
     )
-    right = statistics.term_residuals[:k] - np.einsum("pdk,pd->k", solved, statistics.own_residuals)
+    right = statistics.term_residuals[:k] - solved.reshape(-1, k).T @ own_residuals.reshape(-1)
     covariance = np.linalg.inv(left)
     covariance = (covariance + covariance.T) / 2
     terms = covariance @ right
-    own_residuals = statistics.own_residuals
     log_density = 0.5 * (
         len(precision) * np.linalg.slogdet(prior)[1]
         - np.linalg.slogdet(precision)[1].sum()
@@ -128,7 +129,8 @@ def conditional(
         nothing = np.zeros((0, len(OWN)))
         return Conditional(log_density, terms, covariance, nothing, nothing[:, :, None])
     own = np.einsum("pde,pe->pd", inverse, own_residuals - crossed @ terms)
-    own_covariance = inverse + np.einsum("pdk,kl,pel->pde", solved, covariance, solved)
+    through_terms = (solved.reshape(-1, k) @ covariance).reshape(solved.shape)
+    own_covariance = inverse + through_terms @ solved.transpose(0, 2, 1)
     return Conditional(log_density, terms, covariance, own, own_covariance)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import arviz as az
 import numpy as np
 import nutpie
+from threadpoolctl import threadpool_limits
 
 import modeling.clutch_skill.quiet  # noqa: F401 - before PyMC and ArviZ
 from modeling.clutch_skill.model import Built, arrays, build
@@ -110,6 +112,16 @@ class Fit(NamedTuple):
         return values.reshape(self.chains, -1, *values.shape[1:])
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Chains are parallel already; threads inside each small product would wait for one another.
+
+    With them a season's fit with nights took ten times as long.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
 class Sampler:
     """A compiled model; other data of the same shape need no new compilation.
 
@@ -128,6 +140,7 @@ class Sampler:
         self._priors = priors
         self.compile_seconds = time.monotonic() - started
 
+    @_one_thread()
     def sample(
         self,
         statistics: Statistics,

@@ -72,6 +72,16 @@ class Statistics(NamedTuple):
     mix: Floats
 
 
+def role_of(attempts: Floats, games: Floats) -> Floats:
+    """Logarithm of attempts a game, pulled to somebody who shoots rarely; 0 at 8.
+
+    Args:
+        attempts: Shots of each player.
+        games: Games in which he took one; none for a player who is new.
+    """
+    return np.log((attempts + _ROLE_ATTEMPTS) / (games + _ROLE_GAMES) / _ROLE_CENTRE)
+
+
 def summarise(observations: Observations, *, with_nights: bool = True) -> Statistics:
     """Sum the shots up.
 
@@ -99,7 +109,7 @@ def summarise(observations: Observations, *, with_nights: bool = True) -> Statis
 
     attempts = by_player(cells.attempts)
     played = np.bincount(games.player[np.unique(cells.row)], minlength=players)
-    role = np.log((attempts.sum(axis=1) + _ROLE_ATTEMPTS) / (played + _ROLE_GAMES) / _ROLE_CENTRE)
+    role = role_of(attempts.sum(axis=1), played.astype(np.float64))
     of_kind = np.bincount(cells.kind, cells.attempts, len(KINDS))
     squares = np.bincount(cells.kind, cells.residual_squares, len(KINDS))
     variances = squares / of_kind
