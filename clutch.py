@@ -189,7 +189,7 @@ def demo(game_count: int, seed: int) -> None:
     with _as_model(settings) as (connection, say):
         from modeling.clutch_skill.run import fit
 
-        fitted = fit(connection, say=say)
+        fitted = fit(connection, only_if_needed=True, say=say)
     console.print("\n".join(fitted.lines()), highlight=False)
     console.print("[bold]6/6[/] leaderboard, and the team before its last game")
     print_leaderboard(settings, console)
