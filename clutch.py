@@ -444,8 +444,8 @@ def print_predictions(settings: Settings, console: Console, rows: int = 5) -> No
         return
     table = Table(title="Most shots in clutch time: points an attempt over an average shooter")
     table.add_column("Player", no_wrap=True)
-    for heading in ("Clutch shots", "Skill", "Clutch beyond it (90 %)", "Reliability"):
-        table.add_column(heading, justify="right")
+    for heading in ("Shots", "Skill", "Clutch beyond it (90 %)", "Reliability"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, attempts, skill, deviation, low, high, reliability in players:
         table.add_row(
             name,
