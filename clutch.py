@@ -164,11 +164,11 @@ def demo(game_count: int, seed: int) -> None:
 
     console = Console(stderr=True)
     settings = _demo_settings(Settings.load())
-    console.print("[bold]1/5[/] database")
+    console.print("[bold]1/6[/] database")
     ensure_ready(settings)
     league = League(LeagueSettings(seed=seed, team_count=12, game_count=game_count))
     console.print(
-        f"[bold]2/5[/] ingest {game_count} games of {league.settings.season} from the sandbox"
+        f"[bold]2/6[/] ingest {game_count} games of {league.settings.season} from the sandbox"
     )
     with NbaSandbox(league) as sandbox:
         at_sandbox = replace(
@@ -180,13 +180,20 @@ def demo(game_count: int, seed: int) -> None:
         )
         report = nba.ingest(at_sandbox, seasons=[league.settings.season])
     console.print(report.closing_line())
-    console.print("[bold]3/5[/] nights of its first team from a simulated WHOOP, by their consent")
+    console.print("[bold]3/6[/] nights of its first team from a simulated WHOOP, by their consent")
     nights = read_first_team(settings, league, show_progress=True)
     console.print(nights.closing_line())
-    console.print("[bold]4/5[/] dbt build: situations, actions, expected points, nights, scores")
+    console.print("[bold]4/6[/] dbt build: situations, actions, expected points, nights, scores")
     run_dbt(["build"], settings, console)
-    console.print("[bold]5/5[/] leaderboard, and the team before its last game")
+    console.print("[bold]5/6[/] fit: how much of a score is the player, and does his night matter")
+    with _as_model(settings) as (connection, say):
+        from modeling.clutch_skill.run import fit
+
+        fitted = fit(connection, say=say)
+    console.print("\n".join(fitted.lines()), highlight=False)
+    console.print("[bold]6/6[/] leaderboard, and the team before its last game")
     print_leaderboard(settings, console)
+    print_predictions(settings, console)
     print_readiness(settings, console)
     console.print(
         f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
@@ -194,8 +201,8 @@ def demo(game_count: int, seed: int) -> None:
         soft_wrap=True,
         highlight=False,
     )
-    if report.exit_code or nights.exit_code:
-        sys.exit(report.exit_code or nights.exit_code)
+    if code := report.exit_code or nights.exit_code or fitted.exit_code:
+        sys.exit(code)
 
 
 def _demo_settings(settings: Settings) -> Settings:
@@ -405,9 +412,51 @@ def print_leaderboard(
         )
     console.print(table)
     console.print(
-        "A score describes what happened in few actions; it does not yet say who is clutch.",
+        "A score describes what happened in few actions. What it says of the player:",
         style="dim",
     )
+
+
+def print_predictions(settings: Settings, console: Console, rows: int = 5) -> None:
+    """Print what the run in force says of players and effects, read as the BI role reads it."""
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import BI
+
+    with connect(settings, BI) as connection:
+        players = connection.execute(
+            """
+            select full_name, clutch_attempts, overall_skill, clutch_deviation,
+                clutch_deviation_lower_90, clutch_deviation_upper_90, clutch_reliability
+            from clutch_player_skills where is_current
+            order by clutch_attempts desc limit %s
+            """,
+            [rows],
+        ).fetchall()
+        effects = connection.execute(
+            """
+            select label, statement from model_effects
+            where is_current and effect = any(%s) order by effect
+            """,
+            [["clutch_spread", "clutch_field_goals", "night_in_clutch_hrv"]],
+        ).fetchall()
+    if not players:
+        console.print("No run of the model is in force: clutch fit.")
+        return
+    table = Table(title="Most shots in clutch time: points an attempt over an average shooter")
+    table.add_column("Player", no_wrap=True)
+    for heading in ("Clutch shots", "Skill", "Clutch beyond it (90 %)", "Reliability"):
+        table.add_column(heading, justify="right")
+    for name, attempts, skill, deviation, low, high, reliability in players:
+        table.add_row(
+            name,
+            f"{attempts}",
+            f"{skill:+.3f}",
+            f"{deviation:+.3f} ({low:+.3f} to {high:+.3f})",
+            f"{reliability:.2f}",
+        )
+    console.print(table)
+    for label, statement in effects:
+        console.print(f"{label}: {statement}", highlight=False, soft_wrap=True)
 
 
 def print_readiness(settings: Settings, console: Console) -> None:
@@ -735,6 +784,37 @@ def win_probability_refit(until: str | None, held_back: float, as_json: bool) ->
     sys.exit(found.exit_code)
 
 
+@cli.command("fit")
+@click.option("--season", "seasons", multiple=True, help="Seasons to fit; default: newest three.")
+@click.option("--without-wearables", is_flag=True, help="Leave nights out, whoever wears what.")
+@click.option(
+    "--if-needed", is_flag=True, help="Only if data or code changed, or consent was withdrawn."
+)
+@click.option("--seed", default=20231024, show_default=True, help="For every random number.")
+@as_json
+def fit_model(
+    seasons: tuple[str, ...], without_wearables: bool, if_needed: bool, seed: int, as_json: bool
+) -> None:
+    """Fit the Bayesian model, check it, and publish its predictions or refuse to.
+
+    Refused runs are recorded with the reason, the last good one stays in force, and the exit code
+    is 3. What was published shows at once, without another dbt build.
+    """
+    from modeling.clutch_skill.run import fit
+
+    with _as_model() as (connection, say):
+        found = fit(
+            connection,
+            _words(seasons),
+            with_wearables=not without_wearables,
+            seed=seed,
+            only_if_needed=if_needed,
+            say=say,
+        )
+    click.echo(json.dumps(found.as_dict(), default=str) if as_json else "\n".join(found.lines()))
+    sys.exit(found.exit_code)
+
+
 @cli.command()
 @click.option(
     "--output",
@@ -763,13 +843,18 @@ def calibration(output: Path, season: str | None, as_json: bool) -> None:
 
 
 @contextmanager
-def _as_model() -> Iterator[tuple[psycopg.Connection[Any], Callable[[str], None]]]:
+def _as_model(
+    settings: Settings | None = None,
+) -> Iterator[tuple[psycopg.Connection[Any], Callable[[str], None]]]:
     """A session of the role that reads the marts, and a way to say on stderr what is done."""
     from ingestion.database.connection import connect
     from ingestion.database.roles import MODEL
 
     console = Console(stderr=True)
-    with connect(Settings.load(), MODEL) as connection, console.status("starting") as status:
+    with (
+        connect(settings or Settings.load(), MODEL) as connection,
+        console.status("starting") as status,
+    ):
         yield (
             connection,
             lambda line: (

@@ -32,6 +32,7 @@ _CHOSEN = """
         from analytics.player_game_contexts as contexts
         where contexts.season = any(%(seasons)s)
             and contexts.game_date is not null
+            and contexts.opponent_team_id is not null
             and (contexts.is_final or contexts.is_upcoming)
     )
 """

@@ -147,7 +147,7 @@ def full_skills(fit: Fit) -> Floats:
 
 def overall_skills(fit: Fit) -> Floats:
     """Skill at the player's own mix of shots, shape (s / 2, P), points an attempt."""
-    return np.einsum("spk,pk->sp", full_skills(fit), fit.statistics.mix)
+    return np.asarray(np.einsum("spk,pk->sp", full_skills(fit), fit.statistics.mix))
 
 
 def clutch_deviations(fit: Fit) -> Floats:

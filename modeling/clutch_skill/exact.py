@@ -54,7 +54,7 @@ class Conditional(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """Coordinates for the terms.
+    """Coordinates for the terms, opponents as multiples of their spread.
 
     Attributes:
         centre: About their posterior mean, shape (k,).
@@ -67,14 +67,16 @@ class Reference(NamedTuple):
 
 def reference(statistics: Statistics, priors: Priors) -> Reference:
     """Centre and scale of the terms' posterior at typical spreads; slopes of nights at zero."""
-    found = conditional(
-        statistics,
-        priors,
-        Spreads(_SKILL**2 * np.eye(len(KINDS)), _CLUTCH, _OPPONENT),
-        with_own=False,
+    spreads = Spreads(_SKILL**2 * np.eye(len(KINDS)), _CLUTCH, _OPPONENT)
+    found = conditional(statistics, priors, spreads, with_own=False)
+    unit = np.array(
+        [
+            spreads.opponent if term.prior == "opponent" else 1.0
+            for term in statistics.design.terms[: statistics.design.fixed]
+        ]
     )
     factor = np.asarray(np.linalg.cholesky(found.term_covariance), dtype=np.float64)
-    return Reference(found.terms, factor)
+    return Reference(found.terms / unit, factor / unit[:, None])
 
 
 def conditional(

@@ -12,6 +12,7 @@ import numpy as np
 import nutpie
 from threadpoolctl import threadpool_limits
 
+import modeling.clutch_skill.quiet  # noqa: F401 - before PyMC and ArviZ
 from modeling.clutch_skill.model import Built, arrays, build
 from modeling.clutch_skill.observations import Floats
 from modeling.clutch_skill.own_effects import draw_own_effects
@@ -173,8 +174,15 @@ class Sampler:
         if _shape(statistics) != self._fits:
             raise ValueError(f"compiled for {self._fits}, these sums are {_shape(statistics)}")
         started = time.monotonic()
+        # what the density does not need, the compiler has dropped
+        known = self._compiled.shared_data
+        data = {
+            name: values
+            for name, values in arrays(statistics, self._priors).items()
+            if name in known
+        }
         background = nutpie.sample(
-            self._compiled.with_data(**arrays(statistics, self._priors)),
+            self._compiled.with_data(**data),
             draws=draws,
             tune=tune,
             chains=chains,

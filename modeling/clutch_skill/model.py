@@ -24,13 +24,18 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+import modeling.clutch_skill.quiet  # noqa: F401 - before PyMC and ArviZ
 from modeling.clutch_skill.design import NIGHTS
-from modeling.clutch_skill.exact import Reference, reference
+from modeling.clutch_skill.exact import reference
 from modeling.clutch_skill.observations import KINDS, Floats
 from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statistics import CLUTCH, OWN, Statistics
 
 Tensor = Any  # pytensor's own types tell nothing to a checker
+
+# Pairs of night values that come from one reading of the device: HRV and recovery.
+_SHARED_READING = np.zeros((len(NIGHTS), len(NIGHTS)))
+_SHARED_READING[[0, 1], [1, 0]] = 1
 
 
 class Built(NamedTuple):
@@ -47,7 +52,7 @@ class Built(NamedTuple):
 
 def arrays(statistics: Statistics, priors: Priors) -> dict[str, Floats]:
     """What the model reads of the data; another data set of the same shape fits in its place."""
-    at: Reference = reference(statistics, priors)
+    at = reference(statistics, priors)
     players, terms = len(statistics.own_squares), len(statistics.term_residuals)
     found = {
         "own_squares": statistics.own_squares,
@@ -69,7 +74,7 @@ def arrays(statistics: Statistics, priors: Priors) -> dict[str, Floats]:
 
 
 def term_scales(statistics: Statistics, priors: Priors) -> Floats:
-    """Prior s.d. of each fixed term; 1 for opponents, whose spread is estimated."""
+    """Prior s.d. of each fixed term; 1 for opponents, which are multiples of their spread."""
     return np.array(
         [
             1.0 if term.prior == "opponent" else float(getattr(priors, term.prior))
@@ -104,15 +109,20 @@ def build(statistics: Statistics, priors: Priors) -> Built:
     with pm.Model(coords=coordinates) as model:
         data = {name: pm.Data(name, values) for name, values in arrays(statistics, priors).items()}
         skill_spread = pm.HalfNormal("skill_spread", priors.skill, dims="kind")
-        skill_factor = _correlation("skill", len(KINDS), priors.skill_correlation_shape)
+        skill_factor = skill_spread[:, None] * _correlation(
+            "skill", len(KINDS), priors.skill_correlation_shape
+        )
         clutch_spread = pm.HalfNormal("clutch_spread", priors.clutch)
         opponent_spread = pm.HalfNormal("opponent_spread", priors.opponent)
 
-        # The posterior of the terms is close to a known normal: sampled in its coordinates.
+        # The posterior of the terms is close to a known normal: sampled in its coordinates, and
+        # opponents as multiples of their spread, so that few games make no funnel of it.
         standard = pm.Flat("standard_terms", shape=design.fixed)
-        terms = pm.Deterministic("terms", data["centre"] + data["factor"] @ standard, dims="term")
-        scale = data["scales"] * pt.where(is_opponent, opponent_spread, 1.0)
-        pm.Potential("prior_of_terms", (-0.5 * (terms / scale) ** 2 - pt.log(scale)).sum())
+        multiples = data["centre"] + data["factor"] @ standard
+        pm.Potential("prior_of_terms", -0.5 * ((multiples / data["scales"]) ** 2).sum())
+        terms = pm.Deterministic(
+            "terms", multiples * pt.where(is_opponent, opponent_spread, 1.0), dims="term"
+        )
 
         coefficients = terms
         if design.patterns:
@@ -122,56 +132,41 @@ def build(statistics: Statistics, priors: Priors) -> Built:
             "likelihood",
             coefficients @ data["term_residuals"]
             - 0.5 * coefficients @ data["term_squares"] @ coefficients
-            + _players(data, coefficients, skill_spread, skill_factor, clutch_spread),
+            + _players(data, coefficients, skill_factor, clutch_spread),
         )
     return Built(model, bool(design.patterns))
 
 
-def _correlation(name: str, size: int, shape: float) -> list[list[Tensor]]:
-    """Lower Cholesky factor of a correlation matrix with an LKJ prior, by elements.
+def _correlation(name: str, size: int, shape: float) -> Tensor:
+    """Lower Cholesky factor of a correlation matrix with an LKJ prior, shape (size, size).
 
     PyMC's own ``LKJCorr`` samples in a cube that reaches beyond correlation matrices.
     """
-    factor: list[list[Tensor]] = [[pt.constant(1.0)]]
-    below = [(row, column) for row in range(1, size) for column in range(row)]
+    rows, columns = (np.asarray(each) for each in np.tril_indices(size, -1))
     # partial correlations (p + 1) / 2 are Beta, narrower for later columns
-    concentration = [shape + (size - 2 - column) / 2 for _, column in below]
-    partial = pm.Beta(f"{name}_partial", concentration, concentration, shape=len(below))
-    number = 0
-    for row in range(1, size):
-        left: Tensor = pt.constant(1.0)
-        elements: list[Tensor] = []
-        for _ in range(row):
-            value = (2 * partial[number] - 1) * pt.sqrt(left)
-            elements.append(value)
-            left = left - value**2
-            number += 1
-        factor.append([*elements, pt.sqrt(left)])
-    matrix = pt.stack(
-        [
-            pt.stack(
-                [
-                    sum(factor[row][k] * factor[column][k] for k in range(min(row, column) + 1))
-                    for column in range(size)
-                ]
-            )
-            for row in range(size)
-        ]
-    )
-    pm.Deterministic(f"{name}_correlation", matrix)
+    concentration = shape + (size - 2 - columns) / 2
+    raw = pm.Beta(f"{name}_partial", concentration, concentration, shape=len(rows))
+    partial = pt.set_subtensor(pt.zeros((size, size))[rows, columns], 2 * raw - 1)
+    # of a row's length one, what the columns before have left
+    left = pt.cumprod(1 - partial**2, axis=1)
+    before = pt.concatenate([pt.ones((size, 1)), left[:, :-1]], axis=1)
+    factor = (partial + np.eye(size)) * pt.sqrt(before)
+    pm.Deterministic(f"{name}_correlation", factor @ factor.T)
     return factor
 
 
 def _players(
-    data: dict[str, Tensor],
-    coefficients: Tensor,
-    spread: Tensor,
-    factor: list[list[Tensor]],
-    clutch_spread: Tensor,
+    data: dict[str, Tensor], coefficients: Tensor, factor: Tensor, clutch_spread: Tensor
 ) -> Tensor:
     """Log density of all players' shots with their own effects integrated out, up to a constant.
 
     First the clutch deviation, then the three skills; every step for all players at once.
+
+    Args:
+        data: The sums.
+        coefficients: Of all terms, shape (K,).
+        factor: Cholesky factor of the skills' covariance, shape (3, 3).
+        clutch_spread: S.d. of the clutch deviation.
     """
     squares = data["own_squares"]
     players = squares.shape[0]
@@ -187,7 +182,8 @@ def _players(
     crossed = [squares[:, k, CLUTCH] for k in range(CLUTCH)]
     rest = [open_residuals[:, k] - share * crossed[k] * deviation for k in range(CLUTCH)]
 
-    prior = _inverse_covariance(spread, factor)
+    inverse: Tensor = pt.linalg.inv(factor @ factor.T)
+    prior = [[inverse[j, k] for k in range(CLUTCH)] for j in range(CLUTCH)]
     precision = [
         [
             prior[j][k] - share * crossed[j] * crossed[k] + (squares[:, j, j] if j == k else 0.0)
@@ -199,25 +195,11 @@ def _players(
     quadratic = sum(
         cofactor[j][k] * rest[j] * rest[k] for j in range(CLUTCH) for k in range(CLUTCH)
     )
-    _, prior_determinant = _cofactors(prior)
     return (
         density
         + 0.5 * (quadratic / determinant - pt.log(determinant)).sum()
-        + 0.5 * players * pt.log(prior_determinant)
+        - players * pt.log(pt.diag(factor)).sum()
     )
-
-
-def _inverse_covariance(spread: Tensor, factor: list[list[Tensor]]) -> list[list[Tensor]]:
-    size = len(factor)
-    covariance = [
-        [
-            spread[j] * spread[k] * sum(factor[j][i] * factor[k][i] for i in range(min(j, k) + 1))
-            for k in range(size)
-        ]
-        for j in range(size)
-    ]
-    cofactor, determinant = _cofactors(covariance)
-    return [[cofactor[j][k] / determinant for k in range(size)] for j in range(size)]
 
 
 def _cofactors(matrix: list[list[Tensor]]) -> tuple[list[list[Tensor]], Tensor]:
@@ -242,29 +224,28 @@ def _nights(
     mean = np.array(priors.reliability)
     reliability = pm.Beta("night_reliability", weight * mean, weight * (1 - mean), dims="value")
     factor = _correlation("night", len(NIGHTS), priors.night_correlation_shape)
-    true = [
-        [sum(factor[j][i] * factor[k][i] for i in range(min(j, k) + 1)) for k in range(len(NIGHTS))]
-        for j in range(len(NIGHTS))
-    ]
+    true = factor @ factor.T
     root = pt.sqrt(reliability)
+    # covariances of what was measured, and of it with the true night
+    noise = pt.sqrt(1 - reliability)
+    measured = (
+        true * root[:, None] * root
+        + pt.diag(1 - reliability)
+        # recovery is computed from the HRV of the same reading: their errors go together as they do
+        + true * _SHARED_READING * noise[:, None] * noise
+    )
+    crossed = true * root[:, None]
     coefficients: tuple[list[Tensor], list[Tensor]] = ([], [])
     for number, columns in enumerate(patterns):
-        measured = pt.stack(
-            [
-                pt.stack([true[j][k] * root[j] * root[k] if j != k else 1.0 for k in columns])
-                for j in columns
-            ]
-        )
-        with_true = pt.stack(
-            [pt.stack([true[j][k] * root[j] for k in range(len(NIGHTS))]) for j in columns]
-        )
-        inverse = pt.linalg.inv(measured)
+        these = np.array(columns)
+        covariance = measured[these][:, these]
+        inverse: Tensor = pt.linalg.inv(covariance)
         pm.Potential(
             f"nights_{number}",
-            -0.5 * data[f"night_count_{number}"] * pt.log(pt.linalg.det(measured))
+            -0.5 * data[f"night_count_{number}"] * pt.log(pt.linalg.det(covariance))
             - 0.5 * (inverse * data[f"night_squares_{number}"]).sum(),
         )
-        expected = inverse @ with_true
+        expected = inverse @ crossed[these]
         for part, slopes in zip(coefficients, (slope, in_clutch), strict=True):
             part.append(expected @ slopes)
     return [*coefficients[0], *coefficients[1]]

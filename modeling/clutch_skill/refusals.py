@@ -87,8 +87,8 @@ def _sizes(observations: Observations) -> Iterator[str]:
     shooters = len(np.unique(observations.player_games.player[cells.row]))
     if shooters < LEAST_PLAYERS:
         yield (
-            f"player_id: {shooters} players took a shot, {LEAST_PLAYERS} are needed to tell how far "
-            "players differ. Fix: fit more games (--season)."
+            f"player_id: {shooters} players took a shot, {LEAST_PLAYERS} are needed to tell how "
+            "far players differ. Fix: fit more games (--season)."
         )
     if observations.clutch_attempts < LEAST_CLUTCH_ATTEMPTS:
         yield (
