@@ -371,9 +371,7 @@ def simulate(world: World, truth: Truth) -> League:
     )
     own_of_kind = truth.own[player, kind]
     role_slope = np.array([terms[f"role_{name}"] for name in KINDS])
-    league = np.where(
-        kind == FREE_THROW, terms["clutch_free_throws"], terms["clutch_field_goals"]
-    )
+    league = np.where(kind == FREE_THROW, terms["clutch_free_throws"], terms["clutch_field_goals"])
     rest = np.clip(np.nan_to_num(games.rest_days, nan=4.0), 2, 4) - 2
     of_game = (
         terms["playoff"] * games.is_playoff
@@ -494,9 +492,7 @@ def _rested(
     return games._replace(rest_days=rest[pairs[number, side], round_of[number]])
 
 
-def _taken(
-    generator: np.random.Generator, world: World, games: _Games
-) -> tuple[_Games, _Shots]:
+def _taken(generator: np.random.Generator, world: World, games: _Games) -> tuple[_Games, _Shots]:
     """Shots of each player-game; who took none is not in it."""
     rows = len(games.player)
     role = games.rate / np.exp(_ATTEMPTS_LOG_MEAN)

@@ -78,9 +78,7 @@ class Scores:
         by_group: dict[str, list[Floats]] = defaultdict(list)
         for name, inside in self.inside.items():
             by_group[group_of(name)].append(np.array(inside))
-        return [
-            _coverage_of(group, np.mean(values, axis=0)) for group, values in by_group.items()
-        ]
+        return [_coverage_of(group, np.mean(values, axis=0)) for group, values in by_group.items()]
 
 
 def covered(truth: Floats, draws: Floats) -> tuple[float, float]:
@@ -210,9 +208,7 @@ def null_leagues(
     spread = []
     for number in range(fits):
         seed = first_seed + number
-        world = World(
-            seed, players=players, teams=teams, athletes=_TEAM if number % 2 else players
-        )
+        world = World(seed, players=players, teams=teams, athletes=_TEAM if number % 2 else players)
         league = simulate(world, realistic_truth(world, is_null=True))
         fit = fitter.fit(league.observations, seed=seed)
         spread.append(float(fit.clutch_spread.mean()))
