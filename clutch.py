@@ -189,7 +189,7 @@ def demo(game_count: int, seed: int) -> None:
     with _as_model(settings) as (connection, say):
         from modeling.clutch_skill.run import fit
 
-        fitted = fit(connection, say=say)
+        fitted = fit(connection, only_if_needed=True, say=say)
     console.print("\n".join(fitted.lines()), highlight=False)
     console.print("[bold]6/6[/] leaderboard, and the team before its last game")
     print_leaderboard(settings, console)
@@ -444,8 +444,8 @@ def print_predictions(settings: Settings, console: Console, rows: int = 5) -> No
         return
     table = Table(title="Most shots in clutch time: points an attempt over an average shooter")
     table.add_column("Player", no_wrap=True)
-    for heading in ("Clutch shots", "Skill", "Clutch beyond it (90 %)", "Reliability"):
-        table.add_column(heading, justify="right")
+    for heading in ("Shots", "Skill", "Clutch beyond it (90 %)", "Reliability"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, attempts, skill, deviation, low, high, reliability in players:
         table.add_row(
             name,

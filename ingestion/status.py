@@ -95,6 +95,22 @@ _WEARABLES = """
 """
 
 
+_MODEL = """
+    select
+        model_run_id, started_at, seasons,
+        case
+            when not is_published then 'refused'
+            when is_stale then 'stale'
+            when is_current then 'in force'
+            else 'superseded'
+        end,
+        coalesce(refusal_reasons, stale_reason)
+    from analytics.model_runs
+    order by started_at desc
+    limit 3
+"""
+
+
 @dataclass(frozen=True)
 class Status:
     """One look at the operational side of a database.
@@ -112,6 +128,8 @@ class Status:
             turned away, records watched, requests.
         wearables: Quality rules that found wearable records, as of the last dbt build: rule,
             records, what becomes of them; None before the first build.
+        model: The newest runs of the Bayesian model: id, started (UTC), seasons, what it is (in
+            force, superseded, stale, refused) and why; None before the first build.
     """
 
     migration: str | None
@@ -121,6 +139,7 @@ class Status:
     quarantine: list[tuple[Any, ...]]
     whoop: list[tuple[Any, ...]]
     wearables: list[tuple[Any, ...]] | None
+    model: list[tuple[Any, ...]] | None
 
     def tables(self) -> list[tuple[str, list[str], list[tuple[Any, ...]]]]:
         """Title, headings and rows of each table, for a terminal."""
@@ -150,6 +169,7 @@ class Status:
                 ["rule", "records", "what becomes of them"],
                 self.wearables or [],
             ),
+            ("Model", ["run", "started", "seasons", "is", "because"], self.model or []),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -170,7 +190,7 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
     check(settings)
     migration = migrate.current(settings)
     if migration is None:
-        return Status(None, [], None, [], [], [], None)
+        return Status(None, [], None, [], [], [], None, None)
     newest = list(migrate.revisions())[-1]
     if migration != newest:
         raise ClutchError(
@@ -211,7 +231,8 @@ def read_status(settings: Settings, runs: int = 5) -> Status:
         whoop = connection.execute(_WHOOP).fetchall()
     games = _read_marts(settings, _MARTS, _GAMES)
     wearables = _read_marts(settings, ("wearables_quality",), _WEARABLES)
-    return Status(migration, raw, games, last_runs, quarantine, whoop, wearables)
+    model = _read_marts(settings, ("model_runs",), _MODEL)
+    return Status(migration, raw, games, last_runs, quarantine, whoop, wearables, model)
 
 
 def _read_marts(
@@ -220,7 +241,11 @@ def _read_marts(
     """Read marts as the BI role; None where one of them was not built yet."""
     with connect(settings, BI) as connection:
         built = connection.execute(
-            "select count(*) from pg_tables where schemaname = 'analytics' and tablename = any(%s)",
+            """
+            select count(*) from pg_class
+            where relnamespace = to_regnamespace('analytics') and relname = any(%s)
+                and relkind in ('r', 'v')
+            """,
             [list(marts)],
         ).fetchone()
         if built != (len(marts),):

@@ -34,6 +34,19 @@ _CHOSEN = """
             and contexts.game_date is not null
             and contexts.opponent_team_id is not null
             and (contexts.is_final or contexts.is_upcoming)
+    ),
+
+    -- the nights of the last build, but only of who permits it now
+    nights as (
+        select pregame.*
+        from analytics.pregame_baselines as pregame
+        where (pregame.missing_reason is null or pregame.missing_reason <> all(%(not_worn)s))
+            and exists (
+                select from analytics.wearables_permissions as permitted
+                where permitted.is_readable
+                    and permitted.player_id = pregame.player_id
+                    and (pregame.device_id is null or permitted.device_id = pregame.device_id)
+            )
     )
 """
 
@@ -46,13 +59,9 @@ _ROWS = (
         chosen.season,
         chosen.game_date::text,
         chosen.opponent_team_id,
-        case
-            when pregame.missing_reason is null or pregame.missing_reason <> all(%(not_worn)s)
-                then pregame.device_id
-        end
+        nights.device_id
     from chosen
-    left join analytics.pregame_baselines as pregame
-        on chosen.player_id = pregame.player_id and chosen.game_id = pregame.game_id
+    left join nights on chosen.player_id = nights.player_id and chosen.game_id = nights.game_id
     order by chosen.row_number
 """
 )
@@ -62,8 +71,7 @@ _CONTEXTS = (
     + """
     select {columns}
     from chosen
-    left join analytics.pregame_baselines as pregame
-        on chosen.player_id = pregame.player_id and chosen.game_id = pregame.game_id
+    left join nights on chosen.player_id = nights.player_id and chosen.game_id = nights.game_id
     order by chosen.row_number
 """
 )
@@ -76,13 +84,9 @@ _CONTEXT_COLUMNS = {
     "opponent_rating": ("chosen.opponent_rating", "f8"),
     "is_upcoming": ("chosen.is_upcoming::integer", "i2"),
     "has_clutch_action": ("chosen.has_clutch_action::integer", "i2"),
-    "is_worn": (
-        "(pregame.player_id is not null and"
-        " coalesce(pregame.missing_reason <> all(%(not_worn)s), true))::integer",
-        "i2",
-    ),
-    **{name: (f"coalesce(pregame.{name}, 'nan'::float8)", "f8") for name in NIGHT_VALUES},
-    "hrv_level": ("coalesce(pregame.ln_hrv_baseline_mean, 'nan'::float8)", "f8"),
+    "is_worn": ("(nights.player_id is not null)::integer", "i2"),
+    **{name: (f"coalesce(nights.{name}, 'nan'::float8)", "f8") for name in NIGHT_VALUES},
+    "hrv_level": ("coalesce(nights.ln_hrv_baseline_mean, 'nan'::float8)", "f8"),
 }
 
 _CELLS = (

@@ -240,11 +240,6 @@ class Sampler:
         return fit._replace(diagnostics=_diagnose(fit, trace.sample_stats))
 
 
-def sample(statistics: Statistics, priors: Priors, *, seed: int, say: Say = lambda _: None) -> Fit:
-    """Compile and draw; see :meth:`Sampler.sample`."""
-    return Sampler(statistics, priors, say).sample(statistics, seed=seed, say=say)
-
-
 def effective(fit: Fit, values: Floats) -> tuple[Floats, Floats, Floats]:
     """Bulk ESS, tail ESS and r-hat of flattened draws.
 

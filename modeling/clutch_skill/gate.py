@@ -14,6 +14,15 @@ LEAST_ESS = 1000.0
 LEAST_E_BFMI = 0.3
 
 
+def lacks_draws(diagnostics: Diagnostics) -> bool:
+    """Whether nothing but more draws is wanting."""
+    return (
+        min(diagnostics.min_ess_bulk, diagnostics.min_ess_tail) < LEAST_ESS
+        and diagnostics.divergences == 0
+        and diagnostics.max_tree_depth_hits == 0
+    )
+
+
 def reasons(diagnostics: Diagnostics, checks: Sequence[Check]) -> list[str]:
     """Why a run may not be published; empty if it may.
 

@@ -12,3 +12,5 @@ import warnings
 os.environ.setdefault("PYTENSOR_FLAGS", "cxx=")
 warnings.filterwarnings("ignore", message=r"(?s).*ArviZ is undergoing", category=FutureWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*PyTensor could not link to a BLAS")
+# it says so of every large sum of products; the sums are right, in two loops instead of one
+warnings.filterwarnings("ignore", message=r"(?s).*Loop fusion failed")

@@ -12,8 +12,8 @@ from psycopg import Connection
 
 from modeling.clutch_skill.data import hash_of, read_observations, seasons_there
 from modeling.clutch_skill.effects import effect_rows, player_rows
-from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, sample
-from modeling.clutch_skill.gate import reasons
+from modeling.clutch_skill.fit import DRAWS, Fit, Sampler
+from modeling.clutch_skill.gate import LEAST_ESS, lacks_draws, reasons
 from modeling.clutch_skill.observations import Observations
 from modeling.clutch_skill.predictions import predict
 from modeling.clutch_skill.predictive import Check, posterior_checks
@@ -158,7 +158,12 @@ def fit(
         return _refused(connection, run, [str(refusal)], seconds)
     statistics = summarise(observations, with_nights=with_wearables)
     seconds["sum"] = time.monotonic() - begun - seconds["read"]
-    fitted = sample(statistics, Priors(), seed=seed, say=say)
+    sampler = Sampler(statistics, Priors(), say)
+    fitted = sampler.sample(statistics, seed=seed, say=say)
+    if lacks_draws(fitted.diagnostics):
+        # few games leave spreads near zero, where draws follow one another more closely
+        say("too few effective draws: once more with three times as many")
+        fitted = sampler.sample(statistics, seed=seed, draws=3 * DRAWS, say=say)
     seconds |= fitted.seconds
     say("checking")
     checks = posterior_checks(fitted, seed)
@@ -176,7 +181,7 @@ def fit(
     worst = [
         f"{row['effect']}: effective sample size {min(row['ess_bulk'], row['ess_tail']):.0f}"
         for row in effects
-        if not min(row["ess_bulk"], row["ess_tail"]) >= 1000
+        if not min(row["ess_bulk"], row["ess_tail"]) >= LEAST_ESS
     ]
     if worst:
         return _refused(connection, run, worst, seconds, checks)
@@ -225,9 +230,9 @@ def _facts(observations: Observations, fitted: Fit, checks: list[Check]) -> dict
         "attempts": observations.attempts,
         "clutch_attempts": observations.clutch_attempts,
         "used_wearables": fitted.has_nights,
-        "chains": CHAINS,
-        "tune": TUNE,
-        "draws": DRAWS,
+        "chains": fitted.chains,
+        "tune": fitted.tune,
+        "draws": len(fitted.coefficients) // fitted.chains,
         **{name: value for name, value in fitted.diagnostics._asdict().items() if name != "worst"},
         "predictive_checks": "; ".join(map(str, checks)),
     }

@@ -67,11 +67,16 @@ def test_demo_ends_with_a_leaderboard_and_may_be_repeated(own_state: Settings) -
         assert done.returncode == 0, done.stderr
         assert versions_added in done.stderr
         assert "Clutch leaderboard" in done.stderr
-        before, leaderboard, readiness = re.split(
-            "Clutch leaderboard, players|Athletes before their last game", done.stderr
+        before, leaderboard, said, readiness = re.split(
+            "Clutch leaderboard, players|Most shots in clutch time|Athletes before their last game",
+            done.stderr,
         )
         assert "15 athletes" in before
         assert sum(line.startswith("│") for line in leaderboard.splitlines()) == 10
+        # fitted the first time, found to be in force the second
+        assert ("published: clutch_skill-" in before) == (versions_added != "0 versions added")
+        assert len(re.findall(r"[+-]0\.\d{3} \([+-]0\.\d{3} to [+-]0\.\d{3}\)", said)) == 5
+        assert "last night's HRV: shots in clutch time: not distinguishable from zero" in said
         # each of the first team, the last column says why the quality is not 1
         rows = [line for line in readiness.splitlines() if line.startswith("│")]
         assert len(rows) == 15
