@@ -53,7 +53,7 @@ class Scores:
         """One quantity of one league."""
         thinned = draws[np.linspace(0, len(draws) - 1, _RANKS - 1).astype(int)]
         self.ranks[name].append(int((thinned < truth).sum()))
-        self.inside[name].append(tuple(covered(np.array([truth]), draws[:, None])))
+        self.inside[name].append(covered(np.array([truth]), draws[:, None]))
 
     def quantities(self) -> list[dict[str, Any]]:
         """For each name coverage and the histogram of its ranks with its p value."""
@@ -166,7 +166,10 @@ def calibrate(
         "fits": fits,
         "first_seed": first_seed,
         "groups": [
-            *(_coverage_of(f"own {name}, all players", np.array(x)) for name, x in zip(OWN, own)),
+            *(
+                _coverage_of(f"own {name}, all players", np.array(by_league))
+                for name, by_league in zip(OWN, own, strict=True)
+            ),
             *(row for row in scores.groups() if not row["group"].startswith("own ")),
             *(row | {"group": f"{row['group']}, one team of 15"} for row in of_team.groups()),
         ],
@@ -222,8 +225,8 @@ def null_leagues(
             group = group_of(name)
             if truth[name] == 0.0 and not group.startswith(("spreads", "correlations")):
                 by_group[group].append(draws)
-        for group, draws in by_group.items():
-            told_apart = summarise_draws(np.stack(draws, axis=1)).is_told_apart
+        for group, of_group in by_group.items():
+            told_apart = summarise_draws(np.stack(of_group, axis=1)).is_told_apart
             flagged[group].append(float(told_apart.mean()))
         effects = np.stack([x for group in by_group.values() for x in group], axis=1)
         flagged["all effects together"].append(float(summarise_draws(effects).is_told_apart.mean()))

@@ -6,6 +6,7 @@ circumstances that are known. Everything that is compared says a mean and a vari
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,13 +14,14 @@ import numpy as np
 from psycopg import Connection
 from scipy.stats import norm
 
-from modeling.clutch_skill.data import read_observations
+from modeling.clutch_skill.data import read_observations, seasons_there
 from modeling.clutch_skill.design import LOADING, columns, of_cells
 from modeling.clutch_skill.exact import Spreads, conditional
 from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, Sampler
 from modeling.clutch_skill.nights import no_nights
 from modeling.clutch_skill.observations import KINDS, Flags, Floats, Observations
 from modeling.clutch_skill.priors import Priors
+from modeling.clutch_skill.run import USUAL_SEASONS
 from modeling.clutch_skill.statistics import OWN, Statistics, summarise
 from modeling.clutch_skill.validation.fits import Say
 from modeling.errors import ModelError
@@ -306,27 +308,40 @@ _KNOWN = """
 
 
 def forecast_season(
-    connection: Connection[Any], seasons: list[str], unseen: str, *, seed: int = 1, say: Say
+    connection: Connection[Any],
+    seasons: Sequence[str],
+    unseen: str | None,
+    *,
+    seed: int = 1,
+    say: Say,
 ) -> dict[str, Any]:
     """:func:`forecast` on seasons of the marts.
 
     Args:
         connection: A connection that may read ``analytics``.
-        seasons: To fit, all before ``unseen``.
-        unseen: To judge on.
+        seasons: To fit, all before ``unseen``; none for the three before it.
+        unseen: To judge on; none for the newest.
         seed: For the fits.
         say: Told what is done.
 
     Raises:
         ModelError: If a season is not there or not before the unseen one.
     """
+    there = seasons_there(connection)
+    unseen = unseen or next(reversed(there), "")
+    seasons = list(seasons) or [season for season in there if season < unseen][-USUAL_SEASONS:]
     if not seasons or max(seasons) >= unseen:
-        raise ModelError(f"seasons to fit must be before {unseen}, not {', '.join(seasons)}.")
+        raise ModelError(
+            f"a forecast of {unseen or 'a season'} needs finished seasons before it, not "
+            f"{', '.join(seasons) or 'none'}. Fix: --fit, --unseen or clutch ingest nba."
+        )
     say("reading")
     everything = sorted({*seasons, unseen})
     observations = read_observations(connection, everything)
     with reading("analytics.player_game_shots"):
         rows = connection.execute(_KNOWN, {"seasons": everything, "unseen": unseen}).fetchall()
+    # a fit must not hold a transaction open
+    connection.commit()
     number = {player: k for k, player in enumerate(observations.player_ids)}
     known, before = np.zeros(len(number)), np.zeros(2)
     for player, is_unseen, attempts, above, over in rows:

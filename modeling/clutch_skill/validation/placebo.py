@@ -27,7 +27,8 @@ def shifted(observations: Observations) -> Observations:
     """
     games = observations.player_games
     _, day = np.unique(observations.game_dates, return_inverse=True)
-    order = np.lexsort((observations.game_ids, day, games.season, games.player))
+    _, game = np.unique(observations.game_ids, return_inverse=True)
+    order = np.lexsort((game, day, games.season, games.player))
     has_next = np.zeros(len(order), dtype=bool)
     same = (np.diff(games.player[order]) == 0) & (np.diff(games.season[order]) == 0)
     has_next[order[:-1]] = same
