@@ -159,7 +159,7 @@ def calibrate(
                     effects[:, player, column],
                 )
         _note(worst, fit.diagnostics, league)
-        held = np.mean([by_league for by_league in own], axis=(0, 1))[1]
+        held = np.mean(list(own), axis=(0, 1))[1]
         say(f"league {number + 1} of {fits}: 90 % intervals of players hold {held:.1%} so far")
     quantities = scores.quantities()
     smallest = min(quantities, key=lambda row: row["p"])

@@ -28,6 +28,7 @@ def compare(
     draws: int = DRAWS,
     tune: int = TUNE,
     chains: int = CHAINS,
+    sampler: Sampler | None = None,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Fit both ways, without nights.
@@ -39,6 +40,7 @@ def compare(
         draws: Of each chain.
         tune: Of each chain.
         chains: Of the fit.
+        sampler: A model of the same shape and the usual priors that is compiled already.
         say: Told what is done.
 
     Returns:
@@ -47,7 +49,7 @@ def compare(
     """
     priors = Priors()
     statistics = summarise(observations, with_nights=False)
-    fit = Sampler(statistics, priors, say).sample(
+    fit = (sampler or Sampler(statistics, priors, say)).sample(
         statistics, seed=seed, draws=draws, tune=tune, chains=chains, say=say
     )
     say("integrating")
