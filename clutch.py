@@ -95,10 +95,11 @@ import gc
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -815,6 +816,188 @@ def fit_model(
     sys.exit(found.exit_code)
 
 
+@cli.group()
+def skill() -> None:
+    """How good the Bayesian model is: leagues with a known truth, unseen seasons, other priors.
+
+    With --store a result goes into docs/methods, with hashes of the files it was made by, and page
+    and pictures are made anew.
+    """
+
+
+store_result = click.option("--store", is_flag=True, help="Keep the result in docs/methods.")
+
+
+@skill.command("validate-worlds")
+@click.option("--fits", default=208, show_default=True, help="Leagues with truth from the priors.")
+@click.option("--null", "nulls", default=30, show_default=True, help="Leagues without effects.")
+@click.option("--slope", "slopes", default=12, show_default=True, help="Leagues for each slope.")
+@click.option("--quick", is_flag=True, help="Two leagues of each in place of all, small ones.")
+@store_result
+@as_json
+def skill_worlds(
+    fits: int, nulls: int, slopes: int, quick: bool, store: bool, as_json: bool
+) -> None:
+    """Fit simulated leagues: do intervals hold the truth, does nothing look like something?
+
+    About an hour on two cores; 0 leaves a part out.
+    """
+    from modeling.clutch_skill.validation.coverage import calibrate, null_leagues, slope_grid
+
+    if quick and store:
+        raise click.UsageError("--quick tells too little to be kept.")
+    size = {"players": 90, "teams": 6} if quick else {}
+    parts: dict[str, Callable[[Callable[[str], None]], dict[str, Any]]] = {}
+    for name, run, count in (
+        ("calibration", calibrate, fits),
+        ("null", null_leagues, nulls),
+        ("slopes", slope_grid, slopes),
+    ):
+        if count:
+            many = min(count, 2) if quick else count
+            parts[name] = partial(_simulated, run, many, size)
+    with _saying() as say:
+        _validated(parts, store, as_json, say)
+
+
+def _simulated(
+    run: Callable[..., dict[str, Any]],
+    count: int,
+    size: dict[str, int],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    return run(count, **size, say=say)
+
+
+@skill.command("validate-forecast")
+@click.option("--fit", "fit_seasons", multiple=True, help="Seasons to fit; default: three before.")
+@click.option("--unseen", help="Season to judge on; default: the newest.")
+@click.option("--seed", default=1, show_default=True, help="For both fits.")
+@store_result
+@as_json
+def skill_forecast(
+    fit_seasons: tuple[str, ...], unseen: str | None, seed: int, store: bool, as_json: bool
+) -> None:
+    """Fit some seasons and hold it, and what it must beat, against one that none has seen."""
+    from modeling.clutch_skill.validation.forecast import forecast_season
+
+    with _as_model() as (connection, say):
+        _validated(
+            {
+                "forecast": lambda say: forecast_season(
+                    connection, _words(fit_seasons), unseen, seed=seed, say=say
+                )
+            },
+            store,
+            as_json,
+            say,
+        )
+
+
+@skill.command("validate-oracle")
+@click.option("--season", "seasons", multiple=True, help="Seasons to fit; default: newest three.")
+@click.option("--seed", default=1, show_default=True, help="For sampler and integration.")
+@store_result
+@as_json
+def skill_oracle(seasons: tuple[str, ...], seed: int, store: bool, as_json: bool) -> None:
+    """Hold the sampler against integration by linear algebra, without nights."""
+    from modeling.clutch_skill.validation.fits import read_newest
+    from modeling.clutch_skill.validation.oracle import compare
+
+    with _as_model() as (connection, say):
+        observations = read_newest(connection, _words(seasons))
+        run = partial(compare, observations, seed=seed)
+        _validated({"oracle": lambda say: run(say=say)}, store, as_json, say)
+
+
+@skill.command("placebo")
+@click.option("--leagues", default=12, show_default=True, help="Simulated ones; 0: the database.")
+@click.option("--season", "seasons", multiple=True, help="With --leagues 0; default: newest three.")
+@store_result
+@as_json
+def skill_placebo(leagues: int, seasons: tuple[str, ...], store: bool, as_json: bool) -> None:
+    """Let the night after a game predict it: nothing must be found.
+
+    Nights of real athletes stay in the database's answer and out of docs/methods.
+    """
+    from modeling.clutch_skill.validation.fits import read_newest
+    from modeling.clutch_skill.validation.placebo import placebo, placebo_leagues
+
+    if leagues:
+        with _saying() as say:
+            parts = {"placebo": lambda say: placebo_leagues(leagues, say=say)}
+            _validated(parts, store, as_json, say)
+        return
+    if store:
+        raise click.UsageError("--store keeps simulated leagues only.")
+    with _as_model() as (connection, say):
+        click.echo(json.dumps(placebo(read_newest(connection, _words(seasons)), say=say)))
+
+
+@skill.command("sensitivity")
+@click.option("--leagues", default=8, show_default=True, help="For each strength of missing.")
+@click.option("--real", is_flag=True, help="Real seasons in place of simulated leagues.")
+@click.option("--season", "seasons", multiple=True, help="With --real; default: newest three.")
+@store_result
+@as_json
+def skill_sensitivity(
+    leagues: int, real: bool, seasons: tuple[str, ...], store: bool, as_json: bool
+) -> None:
+    """Halve and double priors, let bad nights be missing more often: how far do answers move?"""
+    from modeling.clutch_skill.validation import sensitivity
+    from modeling.clutch_skill.validation.fits import read_newest
+
+    if real:
+        with _as_model() as (connection, say):
+            observations = read_newest(connection, _words(seasons))
+            parts = {"priors_real": lambda say: sensitivity.to_priors(observations, say=say)}
+            _validated(parts, store, as_json, say)
+        return
+    with _saying() as say:
+        _validated(
+            {
+                "priors_league": lambda say: sensitivity.simulated_to_priors(say=say),
+                "missing": lambda say: sensitivity.to_missing(leagues, say=say),
+            },
+            store,
+            as_json,
+            say,
+        )
+
+
+@skill.command("page")
+def skill_page() -> None:
+    """Write page and pictures from what is stored; says which files have changed since."""
+    from modeling.clutch_skill.validation import pictures, record
+
+    click.echo(record.rewrite())
+    for path in pictures.draw_all(record.read(), record.FOLDER):
+        click.echo(path)
+
+
+def _validated(
+    parts: Mapping[str, Callable[[Callable[[str], None]], dict[str, Any]]],
+    store: bool,
+    as_json: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Run the parts of a validation one by one; each is kept as soon as it is done."""
+    from modeling.clutch_skill.validation import pictures, record
+
+    found = {}
+    for name, run in parts.items():
+        started = time.monotonic()
+        found[name] = run(say)
+        if store:
+            record.store(name, found[name], time.monotonic() - started)
+        if not as_json:
+            click.echo("\n".join([*record.lines(name, found[name]), ""]))
+    if store:
+        pictures.draw_all(record.read(), record.FOLDER)
+    if as_json:
+        click.echo(json.dumps(found))
+
+
 @cli.command()
 @click.option(
     "--output",
@@ -850,18 +1033,24 @@ def _as_model(
     from ingestion.database.connection import connect
     from ingestion.database.roles import MODEL
 
-    console = Console(stderr=True)
     with (
         connect(settings or Settings.load(), MODEL) as connection,
-        console.status("starting") as status,
+        _saying() as say,
     ):
+        yield connection, say
+
+
+@contextmanager
+def _saying() -> Iterator[Callable[[str], None]]:
+    """A way to say on stderr what is done."""
+    console = Console(stderr=True)
+    with console.status("starting") as status:
         yield (
-            connection,
             lambda line: (
                 status.update(line)
                 if console.is_terminal
                 else print(line, file=sys.stderr, flush=True)
-            ),
+            )
         )
 
 

@@ -29,10 +29,10 @@ WIN_PROBABILITY_PICTURE = "win_probability_calibration.svg"
 EXPECTED_POINTS_PICTURE = "expected_points_calibration.svg"
 
 # On white and on a dark page (#0d1117) alike: text and marks at least 4.1 : 1.
-_INK = "#767676"
-_MARK = "#2f81d6"
-_BAND = "#8c8c8c"
-_BAND_OPACITY = 0.3
+INK = "#767676"
+MARK = "#2f81d6"
+BAND = "#8c8c8c"
+BAND_OPACITY = 0.3
 _LEAST_STATES = 50
 
 _TITLES = {
@@ -48,17 +48,17 @@ _TITLES = {
 Say = Callable[[str], None]
 
 # text stays text; ids that are made up come from this word, not from chance
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "clutch",
     "font.family": "sans-serif",
     "font.size": 9.0,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -107,14 +107,14 @@ def draw(
         say("simulating a right model")
         band = RightWorld(played, published).band()
         picture = win_probability_picture(season, binned_states(played, published), band)
-        pictures.append(_written(picture, output / WIN_PROBABILITY_PICTURE))
+        pictures.append(written(picture, output / WIN_PROBABILITY_PICTURE))
     except ModelError as error:
         missing.append(f"win probability: {error}")
     say("reading shots")
     try:
         groups = read_shot_groups(connection, season)
         pictures.append(
-            _written(expected_points_picture(season, groups), output / EXPECTED_POINTS_PICTURE)
+            written(expected_points_picture(season, groups), output / EXPECTED_POINTS_PICTURE)
         )
     except ModelError as error:
         missing.append(f"expected points: {error}")
@@ -200,11 +200,11 @@ def _figure(
 ) -> Figure:
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.0 * columns, 3.3 * rows + 0.6), layout="constrained")
-        figure.suptitle(title, color=_INK, fontsize=12)
-        figure.supxlabel(across, color=_INK, fontsize=10)
-        figure.supylabel(up, color=_INK, fontsize=10)
+        figure.suptitle(title, color=INK, fontsize=12)
+        figure.supxlabel(across, color=INK, fontsize=10)
+        figure.supylabel(up, color=INK, fontsize=10)
         for number, panel in enumerate(panels, 1):
             axes = figure.add_subplot(rows, columns, number)
             _draw_panel(axes, panel, limits(panel))
@@ -226,19 +226,19 @@ def _draw_panel(axes: Axes, panel: _Panel, limits: tuple[float, float]) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if panel.band is not None:
-        axes.fill_between(*panel.band, color=_BAND, alpha=_BAND_OPACITY, linewidth=0)
-    axes.plot(limits, limits, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.fill_between(*panel.band, color=BAND, alpha=BAND_OPACITY, linewidth=0)
+    axes.plot(limits, limits, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     # the area of a point grows with what it stands on
     areas = 6.0 + 30.0 * panel.size / panel.size.max()
-    axes.plot(panel.predicted, panel.observed, color=_MARK, linewidth=0.8)
-    axes.scatter(panel.predicted, panel.observed, s=areas, color=_MARK, zorder=3)
+    axes.plot(panel.predicted, panel.observed, color=MARK, linewidth=0.8)
+    axes.scatter(panel.predicted, panel.observed, s=areas, color=MARK, zorder=3)
 
 
-def _written(figure: Figure, path: Path) -> Path:
+def written(figure: Figure, path: Path) -> Path:
     """Write a picture, all at once; without date and version, so that the same stays the same."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             FigureCanvasSVG(figure)
             figure.savefig(
                 beside,

@@ -488,8 +488,8 @@ def _rested(
     rest = np.full_like(days, np.nan)
     rest[:, 1:] = np.diff(days, axis=1)
     number = games.game - season * len(pairs)
-    side = games.is_home.astype(np.int64)
-    return games._replace(rest_days=rest[pairs[number, side], round_of[number]])
+    team = pairs[number, games.is_home.astype(np.int64)]
+    return games._replace(rest_days=rest[team, round_of[number]])
 
 
 def _taken(generator: np.random.Generator, world: World, games: _Games) -> tuple[_Games, _Shots]:
@@ -597,7 +597,7 @@ def _observed(
     codes, cell = np.unique(code, return_inverse=True)
 
     def total(values: Floats) -> Floats:
-        return np.bincount(cell, values, len(codes))
+        return np.bincount(cell, values, len(codes)).astype(np.float64)
 
     part, leverage, margin = codes % 5, shots.leverage, shots.margin
     cells = Cells(

@@ -30,7 +30,7 @@ def draw_both(folder: Path) -> list[Path]:
     values = np.linspace(0.5, 1.5, 20)
     group = ShotGroup("Two-pointers", np.full(20, 500.0), values, values + 0.02, np.ones(20))
     return [
-        calibration._written(picture, folder / name)
+        calibration.written(picture, folder / name)
         for picture, name in (
             (
                 calibration.win_probability_picture(
