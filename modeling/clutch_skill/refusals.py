@@ -32,6 +32,10 @@ _VARIANCES = ((0.6, 1.2), (1.4, 2.6), (0.05, 0.25))
 _MOST_CLUTCH_SHARE = 0.25
 _MOST_MARGIN = 5.0
 _MOST_LATE_SHARE = 0.6
+# Leverages of clutch shots spread by 0.16 over four seasons.
+_LEAST_LEVERAGE_SPREAD = 0.01
+# A sum of squares may be off by so much per attempt: expectations are rounded.
+_ROUNDING = 0.001
 # What a value of the night can be; a value outside has the wrong label or unit.
 _RANGES = ((-12.0, 12.0), (0.0, 100.0), (0.0, 100.0), (0.0, 21.0))
 # Nights of a group that all have one value do not come from bodies.
@@ -135,6 +139,8 @@ def _situations(observations: Observations) -> Iterator[str]:
         )
     if bool((clutch & ~cells.is_late).any()):
         yield "phase: clutch time before the fourth quarter. Fix: look at player_game_shots.phase."
+    if bool((cells.is_overtime & ~cells.is_late).any()):
+        yield "phase: overtime before the fourth quarter. Fix: look at player_game_shots.phase."
     late = cells.attempts[cells.is_late].sum() / cells.attempts.sum()
     if late > _MOST_LATE_SHARE:
         yield (
@@ -149,7 +155,18 @@ def _situations(observations: Observations) -> Iterator[str]:
     mean = cells.leverage[clutch] / cells.attempts[clutch]
     if bool(((mean < 0) | (mean > 1)).any()):
         yield "leverage_sum: a leverage outside 0 to 1. Fix: look at win_probability.leverage."
-    if cells.leverage[clutch].std() == 0:
+    for name in ("residual", "leverage", "margin"):
+        sums, squares = getattr(cells, name), getattr(cells, f"{name}_squares")
+        # no numbers have such a sum and such a sum of squares
+        if bool((sums**2 > cells.attempts * (squares + _ROUNDING * cells.attempts)).any()):
+            yield (
+                f"{name}_squares: smaller than the sum of {name} allows: they are not of the same "
+                "shots. Fix: dbt build --full-refresh --select player_game_shots."
+            )
+    attempts = cells.attempts[clutch].sum()
+    leverage_mean = cells.leverage[clutch].sum() / attempts
+    leverage_variance = cells.leverage_squares[clutch].sum() / attempts - leverage_mean**2
+    if leverage_variance < _LEAST_LEVERAGE_SPREAD**2:
         yield (
             "leverage_sum: the same for every shot in clutch time. Fix: dbt build; look at "
             "win_probability.leverage."

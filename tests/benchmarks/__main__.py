@@ -14,7 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.errors import ClutchError
-from tests.benchmarks import backfill, build, daily, raw_load, receiver, wearables, win_probability
+from tests.benchmarks import (
+    backfill,
+    build,
+    clutch_skill,
+    daily,
+    raw_load,
+    receiver,
+    wearables,
+    win_probability,
+)
 from tests.benchmarks.workplace import open_workplace
 from tests.replay import shared_nba_directory
 
@@ -23,6 +32,7 @@ BENCHMARKS = {
     "build": build,
     "wearables": wearables,
     "win_probability": win_probability,
+    "clutch_skill": clutch_skill,
     "daily": daily,
     "backfill": backfill,
     "receiver": receiver,
@@ -40,6 +50,11 @@ def main() -> int:
         metavar="DIR",
         help="keep the payload files (0.5 GB a season) here for the next run",
     )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="a built database of real seasons, for clutch_skill: nothing is loaded or written",
+    )
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(BENCHMARKS)):
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
@@ -53,7 +68,7 @@ def main() -> int:
 
     figures: dict[str, Any] = {}
     try:
-        with open_workplace(arguments.files) as workplace:
+        with open_workplace(arguments.files, arguments.database) as workplace:
             for name, benchmark in BENCHMARKS.items():
                 if not arguments.names or name in arguments.names:
                     progress(name)

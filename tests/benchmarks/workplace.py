@@ -40,10 +40,15 @@ class Workplace:
     Attributes:
         settings: Of the embedded server.
         directory: Temporary folder.
+        built_database: Address of a built database of real seasons, for who only reads; None to
+            load and build one.
     """
 
-    def __init__(self, settings: Settings, directory: Path, files: Path) -> None:
+    def __init__(
+        self, settings: Settings, directory: Path, files: Path, built_database: str | None = None
+    ) -> None:
         self.settings = settings
+        self.built_database = built_database
         self.directory = directory
         self._files = files
         self._data = settings.state_directory / "postgres" / "data"
@@ -159,12 +164,15 @@ class Workplace:
 
 
 @contextmanager
-def open_workplace(files: Path | None = None) -> Iterator[Workplace]:
+def open_workplace(
+    files: Path | None = None, built_database: str | None = None
+) -> Iterator[Workplace]:
     """Start a server in a temporary folder; stop it and delete the folder at the end.
 
     Args:
         files: Folder where the seasons' payload files are kept for the next run; by default they
             are written anew and deleted with the rest.
+        built_database: See :class:`Workplace`.
     """
     # not 0700: a root's server runs under another account and could not enter it
     directory = Path(tempfile.mkdtemp(prefix="clutch-benchmark-"))
@@ -176,7 +184,7 @@ def open_workplace(files: Path | None = None) -> Iterator[Workplace]:
     files.mkdir(parents=True, exist_ok=True)
     try:
         embedded.start(settings)
-        yield Workplace(settings, directory, files)
+        yield Workplace(settings, directory, files, built_database)
     finally:
         embedded.stop(settings)
         shutil.rmtree(settings.socket_directory, ignore_errors=True)
