@@ -170,8 +170,9 @@ def fit(
     run |= _facts(observations, fitted, checks)
     run["fitted_at"] = datetime.now(UTC)
     run["seconds"] = time.monotonic() - begun
+    devices = _devices(observations, fitted)
     if found := reasons(fitted.diagnostics, checks):
-        return _refused(connection, run, found, seconds, checks)
+        return _refused(connection, run, found, seconds, checks, devices)
     say("predicting")
     before = time.monotonic()
     predictions = predict(fitted, observations, seed)
@@ -184,7 +185,7 @@ def fit(
         if not min(row["ess_bulk"], row["ess_tail"]) >= LEAST_ESS
     ]
     if worst:
-        return _refused(connection, run, worst, seconds, checks)
+        return _refused(connection, run, worst, seconds, checks, devices)
     run |= {
         "is_published": True,
         "refusal_reasons": None,
@@ -196,7 +197,7 @@ def fit(
         connection,
         Written(
             run,
-            _devices(observations, fitted),
+            devices,
             player_rows(fitted, list(observations.player_ids)),
             effects,
             rows,
@@ -243,11 +244,12 @@ def _refused(
     run: dict[str, Any],
     why: list[str],
     seconds: dict[str, float],
-    checks: list[Check] | None = None,
+    checks: Sequence[Check] = (),
+    devices: Sequence[str] = (),
 ) -> Outcome:
     run = {**run, "is_published": False, "refusal_reasons": "; ".join(why)}
-    write(connection, Written(run))
-    return Outcome(run, checks or [], 0, seconds)
+    write(connection, Written(run, devices))
+    return Outcome(run, list(checks), 0, seconds)
 
 
 def _in_force(connection: Connection[Any]) -> dict[str, Any] | None:

@@ -301,8 +301,12 @@ def test_a_withdrawal_takes_the_run_away_and_a_refit_knows_nothing_of_him(
             [leaves["player_id"]],
         )
     assert counts(settings) == {relation: {} for relation in TOLD}
-    (stale,) = rows(settings, "select * from analytics.model_runs where is_stale")
+    stale, *refused = rows(
+        settings, "select * from analytics.model_runs where is_stale order by is_published desc"
+    )
     assert stale["model_run_id"] == first
+    # one that the gate refused knew his nights as well
+    assert not any(row["is_published"] for row in refused)
     assert "may no longer be read: fit again" in stale["stale_reason"]
 
     # no build between: the marts still hold his nights
