@@ -156,7 +156,10 @@ def test_kill_a_backfill(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> Non
     moments = [(number + chance.random()) / KILLS * duration for number in range(KILLS)]
     chance.shuffle(moments)
     loaded: list[int] = []
-    while moments:
+    killed: list[tuple[float, int]] = []
+    while moments or (len(loaded) < 2 * KILLS and _missing(killed)):
+        # a busy machine is not as fast twice: then moments are sought where some games are there
+        moments = moments or [_between(killed)]
         settings = rounds.begin()
         process = rounds.start_backfill(settings)
         try:
@@ -169,6 +172,7 @@ def test_kill_a_backfill(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> Non
             moments[-1] *= 0.9
             continue
         loaded.append(rounds.loaded_games(settings))
+        killed.append((moments[-1], loaded[-1]))
         with_marts = loaded[-1] > 0 or len(loaded) % 5 == 0 or EVERY_ROUND
         found = rounds.finish(settings, with_marts=with_marts)
         assert found == (undisturbed if with_marts else raw), f"killed after {moments[-1]:.2f} s"
@@ -177,6 +181,19 @@ def test_kill_a_backfill(rounds: Rounds, monkeypatch: pytest.MonkeyPatch) -> Non
         f"\nundisturbed: {duration:.1f} s; games loaded when it was killed: {sorted(loaded)} "
         f"of {GAMES}"
     )
-    assert len(loaded) == KILLS
+    assert len(loaded) >= KILLS
     assert 0 in loaded
     assert any(0 < games < GAMES for games in loaded)
+
+
+def _missing(killed: list[tuple[float, int]]) -> bool:
+    """Whether no kill so far fell before the first load, or none between two loads."""
+    games = {games for _, games in killed}
+    return 0 not in games or not games - {0, GAMES}
+
+
+def _between(killed: list[tuple[float, int]]) -> float:
+    """Between the last kill that found nothing and the first that found something, or all."""
+    early = max((moment for moment, games in killed if games == 0), default=0.0)
+    late = min((moment for moment, games in killed if games > 0), default=2 * early)
+    return (early + late) / 2
