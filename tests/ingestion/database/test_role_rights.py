@@ -68,7 +68,7 @@ ALLOWED = [
     (TRANSFORM, "alter table analytics.things rename to things_before"),
     (TRANSFORM, "create temporary table merging (id int)"),
     (MODEL, "select * from analytics.things"),
-    (MODEL, "create table model_output.runs (id text)"),
+    (MODEL, "create table model_output.scratch (id text)"),
     (MODEL, "delete from model_output.things"),
     (BI, "select * from things, seen"),
     (BI, "select * from analytics.things"),
