@@ -95,9 +95,11 @@ def test_as_a_script_it_continues_in_its_environment(own_state: Settings) -> Non
 def test_bare_dbt_build_finds_the_embedded_server(own_state: Settings, tmp_path: Path) -> None:
     assert clutch("db", "start", settings=own_state).returncode == 0
     dbt = Path(sys.executable).with_name("dbt")
-    for target in (tmp_path, tmp_path):
+    # all of it, and once more with the project as parsed before
+    for only in ((), ("--select", "path:dbt_project/models/staging")):
         done = run(
-            *(dbt, "build", "--target-path", target, "--log-path", target), settings=own_state
+            *(dbt, "build", *only, "--target-path", tmp_path, "--log-path", tmp_path),
+            settings=own_state,
         )
         assert done.returncode == 0, done.stdout
         assert "ERROR=0" in done.stdout

@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 SEASON = "2022-23"
 GAMES = 24
 GAMES_PER_CHUNK = 6
-KILLS = int(os.environ.get("CLUTCH_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("CLUTCH_TEST_KILLS", "4"))
 SEED = 20221018
 EVERY_ROUND = bool(os.environ.get("CLUTCH_TEST_EVERY_ROUND"))
 

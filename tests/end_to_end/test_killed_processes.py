@@ -58,7 +58,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     "model",
     [
         "staging.stg_nba__actions_cdn",
-        "intermediate.int_actions_sequenced",
         "analytics.clutch_player_a",
     ],
 )
