@@ -902,7 +902,7 @@ def skill_forecast(
 @as_json
 def skill_oracle(seasons: tuple[str, ...], seed: int, store: bool, as_json: bool) -> None:
     """Hold the sampler against integration by linear algebra, without nights."""
-    from modeling.clutch_skill.validation.fits import read_newest
+    from modeling.clutch_skill.data import read_newest
     from modeling.clutch_skill.validation.oracle import compare
 
     with _as_model() as (connection, say):
@@ -921,7 +921,7 @@ def skill_placebo(leagues: int, seasons: tuple[str, ...], store: bool, as_json: 
 
     Nights of real athletes stay in the database's answer and out of docs/methods.
     """
-    from modeling.clutch_skill.validation.fits import read_newest
+    from modeling.clutch_skill.data import read_newest
     from modeling.clutch_skill.validation.placebo import placebo, placebo_leagues
 
     if leagues:
@@ -945,8 +945,8 @@ def skill_sensitivity(
     leagues: int, real: bool, seasons: tuple[str, ...], store: bool, as_json: bool
 ) -> None:
     """Halve and double priors, let bad nights be missing more often: how far do answers move?"""
+    from modeling.clutch_skill.data import read_newest
     from modeling.clutch_skill.validation import sensitivity
-    from modeling.clutch_skill.validation.fits import read_newest
 
     if real:
         with _as_model() as (connection, say):

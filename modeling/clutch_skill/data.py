@@ -19,6 +19,9 @@ from modeling.clutch_skill.observations import (
 from modeling.errors import ModelError
 from modeling.marts import read_columns, reading
 
+USUAL_SEASONS = 3
+"""Seasons that are fitted by default, the newest. A skill is one number over them all."""
+
 # Reasons why a game has no night that say nothing about the athlete's day.
 NOT_WORN = ("before_device", "withdrawn", "consent_expired", "no_tipoff_time")
 
@@ -198,6 +201,25 @@ def read_observations(connection: Connection[Any], seasons: Sequence[str]) -> Ob
             },
         ),
     )
+
+
+def read_newest(connection: Connection[Any], seasons: Sequence[str] = ()) -> Observations:
+    """Seasons of the marts; without any named, those that are fitted by default.
+
+    What is read ends here: a fit must not hold a transaction open.
+
+    Raises:
+        ModelError: If one is not there, or none at all.
+    """
+    chosen = list(seasons) or seasons_there(connection)[-USUAL_SEASONS:]
+    if not chosen:
+        raise ModelError(
+            "analytics.player_game_contexts has no finished game with a date. Fix: clutch ingest "
+            "nba, then dbt build."
+        )
+    observations = read_observations(connection, chosen)
+    connection.commit()
+    return observations
 
 
 def hash_of(observations: Observations) -> str:

@@ -234,9 +234,9 @@ class Sampler:
             say("drawing players' own effects")
             own = draw_own_effects(
                 statistics,
-                fit.skill_covariance[::_OWN_EVERY],
-                fit.clutch_spread[::_OWN_EVERY],
-                fit.coefficients[::_OWN_EVERY],
+                fit.with_own(fit.skill_covariance),
+                fit.with_own(fit.clutch_spread),
+                fit.with_own(fit.coefficients),
                 seed,
             )
             fit = fit._replace(own=own)

@@ -92,7 +92,7 @@ def predict(fit: Fit, observations: Observations, seed: int) -> Predictions:
     Args:
         fit: With own effects.
         observations: What it was fitted to.
-        seed: For the luck of a game and for nights that are known badly.
+        seed: For the luck of a game.
     """
     statistics, design = fit.statistics, fit.statistics.design
     games, mix = observations.player_games, statistics.mix
@@ -108,8 +108,8 @@ def predict(fit: Fit, observations: Observations, seed: int) -> Predictions:
     median = league_median(fit, own, coefficients)
     shots = of_clutch_attempts(games, statistics.nights, statistics.role, mix)
     added = columns(design, shots)[rows]
-    night_added = added.copy()
-    night_added[:, : design.fixed] = 0
+    of_night = slice(design.fixed, None)
+    of_game = slice(design.fixed)
 
     variance = mix @ statistics.variances
     attempts = clutch_attempts(observations, rows)
@@ -126,8 +126,8 @@ def predict(fit: Fit, observations: Observations, seed: int) -> Predictions:
         part = slice(first, first + _ROWS_AT_ONCE)
         chosen = rows[part]
         player = games.player[chosen]
-        without = own[:, player] + coefficients @ (added[part] - night_added[part]).T
-        night = coefficients @ night_added[part].T
+        without = own[:, player] + coefficients[:, of_game] @ added[part, of_game].T
+        night = coefficients[:, of_night] @ added[part, of_night].T
         has_night = statistics.nights.pattern[chosen] >= 0
         theta = without + night
         score = 100 * ndtr((theta - median[:, None]) / SCORE_SPREAD)

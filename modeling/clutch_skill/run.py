@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from psycopg import Connection
 
-from modeling.clutch_skill.data import hash_of, read_observations, seasons_there
+from modeling.clutch_skill.data import hash_of, read_newest
 from modeling.clutch_skill.effects import effect_rows, player_rows
-from modeling.clutch_skill.fit import DRAWS, Fit, Sampler
+from modeling.clutch_skill.fit import DRAWS, Fit, Sampler, Say
 from modeling.clutch_skill.gate import LEAST_ESS, lacks_draws, reasons
 from modeling.clutch_skill.observations import Observations
 from modeling.clutch_skill.predictions import predict
@@ -31,11 +31,6 @@ from modeling.clutch_skill.refusals import check
 from modeling.clutch_skill.statistics import summarise
 from modeling.errors import ModelError
 from modeling.marts import reading
-
-Say = Callable[[str], None]
-
-USUAL_SEASONS = 3
-"""Seasons that are fitted by default, the newest. A skill is one number over them all."""
 
 SEED = 20231024
 
@@ -125,16 +120,8 @@ def fit(
     """
     begun, started = time.monotonic(), datetime.now(UTC)
     say("reading shots, circumstances and nights")
-    chosen = list(seasons) or seasons_there(connection)[-USUAL_SEASONS:]
-    if not chosen:
-        raise ModelError(
-            "analytics.player_game_contexts has no finished game with a date. Fix: clutch ingest "
-            "nba, then dbt build."
-        )
-    observations = read_observations(connection, chosen)
+    observations = read_newest(connection, seasons)
     data_hash = hash_of(observations)
-    # what was read ends here: a fit must not hold a transaction open
-    connection.commit()
     run: dict[str, Any] = {
         "model_run_id": run_id(data_hash, seed, started),
         "started_at": started,

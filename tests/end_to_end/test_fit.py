@@ -259,7 +259,7 @@ def test_broken_data_are_refused_before_a_fit(
     before = counts(fitted.settings)
     cells = fitted.observations.cells
     broken = fitted.observations._replace(cells=cells._replace(is_clutch=~cells.is_clutch))
-    monkeypatch.setattr(run, "read_observations", lambda *_: broken)
+    monkeypatch.setattr(run, "read_newest", lambda *_: broken)
     monkeypatch.setattr(run, "Sampler", Given(None))
     with connect(fitted.settings, roles.MODEL) as connection:
         refused = run.fit(connection)

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.stats import chisquare
 
 from modeling.clutch_skill.design import NIGHTS
+from modeling.clutch_skill.fit import Say
 from modeling.clutch_skill.observations import Floats
 from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statements import summarise_draws
 from modeling.clutch_skill.statistics import OWN
 from modeling.clutch_skill.validation.fits import (
     Fitter,
-    Say,
     drawn_quantities,
     group_of,
     own_draws,

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from psycopg import Connection
 
-from modeling.clutch_skill.data import read_observations, seasons_there
 from modeling.clutch_skill.design import NIGHTS
-from modeling.clutch_skill.fit import Fit, Sampler
+from modeling.clutch_skill.fit import Fit, Sampler, Say
 from modeling.clutch_skill.observations import KINDS, Floats, Observations
 from modeling.clutch_skill.own_effects import draw_own_effects
 from modeling.clutch_skill.priors import Priors
-from modeling.clutch_skill.run import USUAL_SEASONS
 from modeling.clutch_skill.statistics import Statistics, summarise
 from modeling.clutch_skill.worlds import Truth
-
-Say = Callable[[str], None]
 
 # An interval of one fit is read off so many draws; the error that leaves averages out over fits.
 DRAWS, TUNE, CHAINS = 500, 400, 2
@@ -64,19 +57,6 @@ class Fitter:
         if shape not in self._samplers:
             self._samplers[shape] = Sampler(statistics, self.priors, self._say)
         return self._samplers[shape]
-
-
-def read_newest(connection: Connection[Any], seasons: Sequence[str]) -> Observations:
-    """Seasons of the marts; without any named, those that are fitted by default.
-
-    Raises:
-        ModelError: If one is not there.
-    """
-    chosen = list(seasons) or seasons_there(connection)[-USUAL_SEASONS:]
-    observations = read_observations(connection, chosen)
-    # a fit must not hold a transaction open
-    connection.commit()
-    return observations
 
 
 def own_draws(fit: Fit, seed: int, draws: int = _OWN_DRAWS) -> Floats:

@@ -14,16 +14,14 @@ import numpy as np
 from psycopg import Connection
 from scipy.stats import norm
 
-from modeling.clutch_skill.data import read_observations, seasons_there
+from modeling.clutch_skill.data import USUAL_SEASONS, read_observations, seasons_there
 from modeling.clutch_skill.design import LOADING, columns, of_cells
 from modeling.clutch_skill.exact import Spreads, conditional
-from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, Sampler
+from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, Sampler, Say
 from modeling.clutch_skill.nights import no_nights
 from modeling.clutch_skill.observations import KINDS, Flags, Floats, Observations
 from modeling.clutch_skill.priors import Priors
-from modeling.clutch_skill.run import USUAL_SEASONS
 from modeling.clutch_skill.statistics import OWN, Statistics, summarise
-from modeling.clutch_skill.validation.fits import Say
 from modeling.errors import ModelError
 from modeling.marts import reading
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from modeling.clutch_skill.exact import integrate
-from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, Sampler
+from modeling.clutch_skill.fit import CHAINS, DRAWS, TUNE, Fit, Sampler, Say
 from modeling.clutch_skill.observations import Floats, Observations
 from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statistics import OWN, summarise
-from modeling.clutch_skill.validation.fits import SKILL_PAIRS, Say
+from modeling.clutch_skill.validation.fits import SKILL_PAIRS
 
 MOST_SHIFT = 0.1
 """Means may lie apart by so much of a posterior s.d."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from modeling.clutch_skill.design import NIGHTS
-from modeling.clutch_skill.fit import Fit
+from modeling.clutch_skill.fit import Fit, Say
 from modeling.clutch_skill.observations import Floats, Observations
 from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statements import summarise_draws
-from modeling.clutch_skill.validation.fits import Fitter, Say
+from modeling.clutch_skill.validation.fits import Fitter
 from modeling.clutch_skill.worlds import World, realistic_truth, simulate
 from modeling.errors import ModelError
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from modeling.clutch_skill.fit import Say
 from modeling.clutch_skill.observations import Observations
 from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statements import summarise_draws
-from modeling.clutch_skill.validation.fits import Fitter, Say, own_draws
+from modeling.clutch_skill.validation.fits import Fitter, own_draws
 from modeling.clutch_skill.worlds import World, realistic_truth, simulate
 
 _NIGHT = ("night", "night_clutch", "night_between", "no_night")
