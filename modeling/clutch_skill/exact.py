@@ -18,7 +18,7 @@ from modeling.clutch_skill.priors import Priors
 from modeling.clutch_skill.statistics import OWN, Statistics
 
 # Where the posterior of the terms is taken for the sampler's coordinates: spreads of four seasons.
-_SKILL, _CLUTCH, _OPPONENT = 0.09, 0.015, 0.02
+_SKILL, _CLUTCH, OPPONENT = 0.09, 0.015, 0.02
 
 
 class Spreads(NamedTuple):
@@ -54,29 +54,33 @@ class Conditional(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """Coordinates for the terms, opponents as multiples of their spread.
+    """Coordinates for the terms.
 
     Attributes:
         centre: About their posterior mean, shape (k,).
         factor: Cholesky factor of about their posterior covariance, shape (k, k).
+        opponent_information: What the shots say of one opponent, 1 / variance, as if of him alone.
     """
 
     centre: Floats
     factor: Floats
+    opponent_information: float
 
 
 def reference(statistics: Statistics, priors: Priors) -> Reference:
     """Centre and scale of the terms' posterior at typical spreads; slopes of nights at zero."""
-    spreads = Spreads(_SKILL**2 * np.eye(len(KINDS)), _CLUTCH, _OPPONENT)
+    spreads = Spreads(_SKILL**2 * np.eye(len(KINDS)), _CLUTCH, OPPONENT)
     found = conditional(statistics, priors, spreads, with_own=False)
-    unit = np.array(
-        [
-            spreads.opponent if term.prior == "opponent" else 1.0
-            for term in statistics.design.terms[: statistics.design.fixed]
-        ]
-    )
+    terms = statistics.design.terms[: statistics.design.fixed]
+    opponents = [number for number, term in enumerate(terms) if term.prior == "opponent"]
+    information = 0.0
+    if len(opponents) > 1:
+        of_these = found.term_covariance[np.ix_(opponents, opponents)]
+        # what they have in common is not known of any one: it is the level as well
+        common = (of_these.sum() - np.trace(of_these)) / (of_these.size - len(of_these))
+        information = max(1 / (np.trace(of_these) / len(of_these) - common) - 1 / OPPONENT**2, 0.0)
     factor = np.asarray(np.linalg.cholesky(found.term_covariance), dtype=np.float64)
-    return Reference(found.terms / unit, factor / unit[:, None])
+    return Reference(found.terms, factor, information)
 
 
 def conditional(
@@ -192,7 +196,7 @@ def integrate(
         found = conditional(statistics, priors, spreads, with_own=False)
         return found.log_density + density
 
-    start = np.array([np.log(_SKILL)] * 3 + [0.0] * 3 + [np.log(_CLUTCH), np.log(_OPPONENT)])
+    start = np.array([np.log(_SKILL)] * 3 + [0.0] * 3 + [np.log(_CLUTCH), np.log(OPPONENT)])
     mode = minimize(
         lambda point: -log_posterior(point),
         start,

@@ -5,8 +5,8 @@
     clutch[p] ~ Normal(0, clutch spread): a deviation from his own skill, not from the league
 
 Given the spreads and the terms each player's four effects are normal, so they leave the posterior
-by an exact 4 x 4 formula and come back by exact draws (:mod:`.own_effects`). What is left to sample
-are some seventy numbers instead of two thousand.
+by an exact 4 x 4 formula (:mod:`.own_effects_density`) and come back by exact draws
+(:mod:`.own_effects`). What is left to sample are some seventy numbers instead of two thousand.
 
 Nights: the true night z (HRV, recovery, sleep, strain; s.d. 1 within the athlete) is normal with an
 unknown correlation; of it x = sqrt(reliability) z + error was measured, wholly, in part or not at
@@ -18,7 +18,7 @@ is 1/500 of what a game's shots scatter.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pymc as pm
@@ -26,12 +26,13 @@ import pytensor.tensor as pt
 
 import modeling.clutch_skill.quiet  # noqa: F401 - before PyMC and ArviZ
 from modeling.clutch_skill.design import NIGHTS
-from modeling.clutch_skill.exact import reference
+from modeling.clutch_skill.exact import OPPONENT, reference
+from modeling.clutch_skill.loops import Tensor
+from modeling.clutch_skill.nights_density import measured_nights
 from modeling.clutch_skill.observations import KINDS, Floats
+from modeling.clutch_skill.own_effects_density import own_effects_integrated
 from modeling.clutch_skill.priors import Priors
-from modeling.clutch_skill.statistics import CLUTCH, OWN, Statistics
-
-Tensor = Any  # pytensor's own types tell nothing to a checker
+from modeling.clutch_skill.statistics import OWN, Statistics
 
 # Pairs of night values that come from one reading of the device: HRV and recovery.
 _SHARED_READING = np.zeros((len(NIGHTS), len(NIGHTS)))
@@ -51,7 +52,7 @@ class Built(NamedTuple):
 
 
 def arrays(statistics: Statistics, priors: Priors) -> dict[str, Floats]:
-    """What the model reads of the data; another data set of the same shape fits in its place."""
+    """What the model reads of the data, by name."""
     at = reference(statistics, priors)
     players, terms = len(statistics.own_squares), len(statistics.term_residuals)
     found = {
@@ -65,12 +66,25 @@ def arrays(statistics: Statistics, priors: Priors) -> dict[str, Floats]:
         "term_residuals": statistics.term_residuals,
         "centre": at.centre,
         "factor": at.factor,
+        "opponent_information": np.array(at.opponent_information),
         "scales": term_scales(statistics, priors),
     }
-    for number, squares in enumerate(statistics.nights.squares):
-        found[f"night_squares_{number}"] = squares
-        found[f"night_count_{number}"] = np.array(statistics.nights.counts[number])
+    if statistics.design.patterns:
+        squares = np.zeros((len(statistics.design.patterns), len(NIGHTS), len(NIGHTS)))
+        for number, columns in enumerate(statistics.design.patterns):
+            squares[number][np.ix_(columns, columns)] = statistics.nights.squares[number]
+        found |= {"night_counts": statistics.nights.counts, "night_squares": squares}
     return found
+
+
+def packed(statistics: Statistics, priors: Priors) -> dict[str, Floats]:
+    """The same one after the other; another data set of the same shape fits in its place."""
+    return {"numbers": _joined(arrays(statistics, priors))}
+
+
+def _joined(known: dict[str, Floats]) -> Floats:
+    # each array of its own would take half a second to compile
+    return np.concatenate([np.ravel(values) for values in known.values()])
 
 
 def term_scales(statistics: Statistics, priors: Priors) -> Floats:
@@ -107,116 +121,98 @@ def build(statistics: Statistics, priors: Priors) -> Built:
         "value": list(NIGHTS),
     }
     with pm.Model(coords=coordinates) as model:
-        data = {name: pm.Data(name, values) for name, values in arrays(statistics, priors).items()}
+        data = _data(statistics, priors)
         skill_spread = pm.HalfNormal("skill_spread", priors.skill, dims="kind")
-        skill_factor = skill_spread[:, None] * _correlation(
-            "skill", len(KINDS), priors.skill_correlation_shape
-        )
-        clutch_spread = pm.HalfNormal("clutch_spread", priors.clutch)
-        opponent_spread = pm.HalfNormal("opponent_spread", priors.opponent)
+        # the clutch deviation stands beside the skills without a correlation
+        factor = _correlation("skill", len(KINDS), priors.skill_correlation_shape, beside=1)
+        # Half-normal, sampled with a sign that nothing depends on: the data push it against zero,
+        # where a logarithm has a long tail and a sharp bend and this has neither.
+        clutch_signed = priors.clutch * pm.Normal("clutch_signed")
+        pm.Deterministic("clutch_spread", pt.abs(clutch_signed))
+        opponent_signed = priors.opponent * pm.Normal("opponent_signed")
+        pm.Deterministic("opponent_spread", pt.abs(opponent_signed))
 
-        # The posterior of the terms is close to a known normal: sampled in its coordinates, and
-        # opponents as multiples of their spread, so that few games make no funnel of it.
+        # The posterior of the terms is close to a known normal: sampled in its coordinates. With
+        # their spread opponents move as one does alone of whom the shots say so much: to zero in
+        # proportion where they say little, hardly where they say much, so that neither few games
+        # nor many make a funnel of it.
         standard = pm.Flat("standard_terms", shape=design.fixed)
-        multiples = data["centre"] + data["factor"] @ standard
-        pm.Potential("prior_of_terms", -0.5 * ((multiples / data["scales"]) ** 2).sum())
-        terms = pm.Deterministic(
-            "terms", multiples * pt.where(is_opponent, opponent_spread, 1.0), dims="term"
+        spread = pt.where(is_opponent, opponent_signed, 1.0)
+        told = data["opponent_information"]
+        shrinkage = pt.sqrt((1 / OPPONENT**2 + told) / (1 + told * opponent_signed**2))
+        by_spread = pt.where(is_opponent, shrinkage, 1.0)
+        multiples = by_spread * (by_spread * spread * data["centre"] + data["factor"] @ standard)
+        pm.Potential(
+            "prior_of_terms",
+            is_opponent.sum() * pt.log(shrinkage) - 0.5 * ((multiples / data["scales"]) ** 2).sum(),
         )
+        terms = pm.Deterministic("terms", multiples * spread, dims="term")
 
         coefficients = terms
         if design.patterns:
-            coefficients = pt.concatenate([terms, *_nights(design.patterns, data, priors)])
+            coefficients = pt.concatenate([terms, _nights(design.patterns, data, priors)])
         pm.Deterministic("coefficients", coefficients)
         pm.Potential(
             "likelihood",
             coefficients @ data["term_residuals"]
             - 0.5 * coefficients @ data["term_squares"] @ coefficients
-            + _players(data, coefficients, skill_factor, clutch_spread),
+            + own_effects_integrated(
+                factor * pt.concatenate([skill_spread, clutch_signed[None]])[:, None],
+                data["own_residuals"]
+                - (coefficients @ data["own_terms"]).reshape(statistics.own_residuals.shape),
+                data["own_squares"],
+            ),
         )
     return Built(model, bool(design.patterns))
 
 
-def _correlation(name: str, size: int, shape: float) -> Tensor:
-    """Lower Cholesky factor of a correlation matrix with an LKJ prior, shape (size, size).
+def _data(statistics: Statistics, priors: Priors) -> dict[str, Tensor]:
+    known = arrays(statistics, priors)
+    numbers = pm.Data("numbers", _joined(known))
+    found, first = {}, 0
+    for name, values in known.items():
+        found[name] = numbers[first : first + values.size].reshape(values.shape)
+        first += values.size
+    return found
+
+
+def _correlation(name: str, size: int, shape: float, beside: int = 0) -> Tensor:
+    """Lower Cholesky factor of a correlation matrix with an LKJ prior.
 
     PyMC's own ``LKJCorr`` samples in a cube that reaches beyond correlation matrices.
-    """
-    rows, columns = (np.asarray(each) for each in np.tril_indices(size, -1))
-    # partial correlations (p + 1) / 2 are Beta, narrower for later columns
-    concentration = shape + (size - 2 - columns) / 2
-    raw = pm.Beta(f"{name}_partial", concentration, concentration, shape=len(rows))
-    partial = pt.set_subtensor(pt.zeros((size, size))[rows, columns], 2 * raw - 1)
-    # of a row's length one, what the columns before have left
-    left = pt.cumprod(1 - partial**2, axis=1)
-    before = pt.concatenate([pt.ones((size, 1)), left[:, :-1]], axis=1)
-    factor = (partial + np.eye(size)) * pt.sqrt(before)
-    pm.Deterministic(f"{name}_correlation", factor @ factor.T)
-    return factor
-
-
-def _players(
-    data: dict[str, Tensor], coefficients: Tensor, factor: Tensor, clutch_spread: Tensor
-) -> Tensor:
-    """Log density of all players' shots with their own effects integrated out, up to a constant.
-
-    First the clutch deviation, then the three skills; every step for all players at once.
 
     Args:
-        data: The sums.
-        coefficients: Of all terms, shape (K,).
-        factor: Cholesky factor of the skills' covariance, shape (3, 3).
-        clutch_spread: S.d. of the clutch deviation.
+        name: Of its partial correlations; ``_correlation`` after it for the matrix.
+        size: Rows that correlate.
+        shape: Of the prior, 1 for all matrices alike.
+        beside: Rows after them that do not.
+
+    Returns:
+        Shape (size + beside, size + beside).
     """
-    squares = data["own_squares"]
-    players = squares.shape[0]
-    open_residuals = data["own_residuals"] - (coefficients @ data["own_terms"]).reshape(
-        (players, len(OWN))
+    rows, columns = np.tril_indices(size, -1)
+    # partial correlations (p + 1) / 2 are Beta, narrower for later columns
+    concentration = shape + (size - 2 - columns) / 2
+    partial = 2 * pm.Beta(f"{name}_partial", concentration, concentration, shape=len(rows)) - 1
+    # As two products with known matrices: entry (j, k) is the partial correlation, or 1 on the
+    # diagonal, times what the columns before k have left of a row's length one.
+    all_rows = size + beside
+    places, before = np.zeros((2, all_rows, all_rows, len(rows)))
+    for number, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        places[row, column, number] = 1
+        before[row, column + 1 : row + 1, number] = 0.5
+    entries = (all_rows**2, len(rows))
+    factor = (np.eye(all_rows).ravel() + places.reshape(entries) @ partial) * pt.exp(
+        before.reshape(entries) @ pt.log1p(-(partial**2))
     )
-    variance = clutch_spread**2
-    # 1 + information x variance: 1 for who never shot in clutch time
-    grown = 1 + squares[:, CLUTCH, CLUTCH] * variance
-    share = variance / grown
-    deviation = open_residuals[:, CLUTCH]
-    density = 0.5 * (share * deviation**2 - pt.log(grown)).sum()
-    crossed = [squares[:, k, CLUTCH] for k in range(CLUTCH)]
-    rest = [open_residuals[:, k] - share * crossed[k] * deviation for k in range(CLUTCH)]
-
-    inverse: Tensor = pt.linalg.inv(factor @ factor.T)
-    prior = [[inverse[j, k] for k in range(CLUTCH)] for j in range(CLUTCH)]
-    precision = [
-        [
-            prior[j][k] - share * crossed[j] * crossed[k] + (squares[:, j, j] if j == k else 0.0)
-            for k in range(CLUTCH)
-        ]
-        for j in range(CLUTCH)
-    ]
-    cofactor, determinant = _cofactors(precision)
-    quadratic = sum(
-        cofactor[j][k] * rest[j] * rest[k] for j in range(CLUTCH) for k in range(CLUTCH)
-    )
-    return (
-        density
-        + 0.5 * (quadratic / determinant - pt.log(determinant)).sum()
-        - players * pt.log(pt.diag(factor)).sum()
-    )
-
-
-def _cofactors(matrix: list[list[Tensor]]) -> tuple[list[list[Tensor]], Tensor]:
-    """Cofactors and determinant of symmetric 3 x 3 matrices, element by element."""
-    (a, b, c), (_, d, e), (_, _, f) = matrix
-    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
-    cofactor = [
-        [first, second, third],
-        [second, a * f - c * c, b * c - a * e],
-        [third, b * c - a * e, a * d - b * b],
-    ]
-    return cofactor, a * first + b * second + c * third
+    factor = factor.reshape((all_rows, all_rows))
+    pm.Deterministic(f"{name}_correlation", (factor @ factor.T)[:size, :size])
+    return factor
 
 
 def _nights(
     patterns: tuple[tuple[int, ...], ...], data: dict[str, Tensor], priors: Priors
-) -> list[Tensor]:
+) -> Tensor:
     """Slopes of nights, the likelihood of what was measured, and coefficients by pattern."""
     slope = pm.Normal("night", 0, priors.night, dims="value")
     in_clutch = pm.Normal("night_clutch", 0, priors.night_clutch, dims="value")
@@ -234,18 +230,18 @@ def _nights(
         # recovery is computed from the HRV of the same reading: their errors go together as they do
         + true * _SHARED_READING * noise[:, None] * noise
     )
-    crossed = true * root[:, None]
-    coefficients: tuple[list[Tensor], list[Tensor]] = ([], [])
+    masks = np.zeros((len(patterns), len(NIGHTS)))
     for number, columns in enumerate(patterns):
-        these = np.array(columns)
-        covariance = measured[these][:, these]
-        inverse: Tensor = pt.linalg.inv(covariance)
-        pm.Potential(
-            f"nights_{number}",
-            -0.5 * data[f"night_count_{number}"] * pt.log(pt.linalg.det(covariance))
-            - 0.5 * (inverse * data[f"night_squares_{number}"]).sum(),
-        )
-        expected = inverse @ crossed[these]
-        for part, slopes in zip(coefficients, (slope, in_clutch), strict=True):
-            part.append(expected @ slopes)
-    return [*coefficients[0], *coefficients[1]]
+        masks[number, columns] = 1
+    density, expected = measured_nights(
+        measured,
+        true * root[:, None],
+        pt.stack([slope, in_clutch]),
+        masks,
+        data["night_counts"],
+        data["night_squares"],
+    )
+    pm.Potential("nights", density)
+    # first all slopes on every shot, then those in clutch time; of each what was measured
+    chosen = np.eye(2 * masks.size)[np.tile(masks.ravel(), 2) > 0]
+    return chosen @ expected.reshape((2 * masks.size,))

@@ -97,7 +97,7 @@ def predict(fit: Fit, observations: Observations, seed: int) -> Predictions:
     statistics, design = fit.statistics, fit.statistics.design
     games, mix = observations.player_games, statistics.mix
     rows = np.flatnonzero(games.has_clutch_action | games.is_upcoming)
-    every = max(1, len(fit.own) // _DRAWS)
+    every = -(-len(fit.own) // _DRAWS)
     coefficients = fit.with_own(fit.coefficients)[::every]
     own_effects = fit.own[::every]
     # role is among the terms

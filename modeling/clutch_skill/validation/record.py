@@ -18,7 +18,7 @@ RECORD, PAGE = "clutch_skill_validation.json", "clutch_skill_validation.md"
 _MODEL = Path(__file__).resolve().parents[1]
 _FILES = (
     *("design", "fit", "model", "nights", "observations", "own_effects", "priors", "statements"),
-    *("statistics", "exact", "worlds"),
+    *("statistics", "exact", "worlds", "loops", "own_effects_density", "nights_density"),
 )
 _PACKAGES = ("numpy", "pymc", "nutpie")
 

@@ -200,41 +200,41 @@ def log_density() -> Callable[[Statistics, Priors, Spreads, np.ndarray], float]:
 
     from modeling.clutch_skill.model import build
 
-    compiled: dict[int, tuple[pm.Model, object]] = {}
+    compiled: dict[int, tuple[pm.Model, object, object]] = {}
 
     def value(statistics: Statistics, priors: Priors, spreads: Spreads, terms: np.ndarray) -> float:
         if id(statistics) not in compiled:
             model = build(statistics, priors).model
+            (of_terms,) = model.replace_rvs_by_values([model["terms"]])
             compiled[id(statistics)] = (
                 model,
                 pytensor.function(
                     model.value_vars, model.logp(jacobian=False), on_unused_input="ignore"
                 ),
+                pytensor.function(model.value_vars, of_terms, on_unused_input="ignore"),
             )
-        model, function = compiled[id(statistics)]
+        model, density, terms_at = compiled[id(statistics)]
         scale = np.sqrt(np.diag(spreads.skill))
         correlation = np.linalg.cholesky(spreads.skill / np.outer(scale, scale))
         left = np.sqrt(1 - correlation[2, 0] ** 2)
         partial = np.array([correlation[1, 0], correlation[2, 0], correlation[2, 1] / left])
-        unit = np.array(
-            [
-                spreads.opponent if term.prior == "opponent" else 1.0
-                for term in statistics.design.terms[: statistics.design.fixed]
-            ]
-        )
-        at = {
-            name: data.get_value()
-            for name, data in model.named_vars.items()
-            if name in ("centre", "factor")
-        }
-        point = {
-            "skill_spread_log__": np.log(scale),
-            "skill_partial_logodds__": np.log1p(partial) - np.log1p(-partial),
-            "clutch_spread_log__": np.log(spreads.clutch),
-            "opponent_spread_log__": np.log(spreads.opponent),
-            "standard_terms": np.linalg.solve(at["factor"], terms / unit - at["centre"]),
-        }
-        return float(function(*[point[variable.name] for variable in model.value_vars]))
+
+        def point(standard: np.ndarray) -> list[object]:
+            at = {
+                "skill_spread_log__": np.log(scale),
+                "skill_partial_logodds__": np.log1p(partial) - np.log1p(-partial),
+                "clutch_signed": spreads.clutch / priors.clutch,
+                # nothing depends on a sign
+                "opponent_signed": -spreads.opponent / priors.opponent,
+                "standard_terms": standard,
+            }
+            return [at[variable.name] for variable in model.value_vars]
+
+        # terms are linear in what is sampled: where it is zero, and one for each
+        centre = terms_at(*point(np.zeros(len(terms))))
+        steps = np.array([terms_at(*point(row)) for row in np.eye(len(terms))]).T - centre[:, None]
+        found = float(density(*point(np.linalg.solve(steps, terms - centre))))
+        return found - float(np.linalg.slogdet(steps)[1])
 
     return value
 
@@ -269,8 +269,6 @@ def test_own_effects_are_integrated_out_exactly(
             of_terms = -0.5 * away @ np.linalg.solve(exact.term_covariance, away)
             of_terms -= 0.5 * np.linalg.slogdet(exact.term_covariance)[1]
             given = log_density(statistics, priors, spreads, exact.terms + away)
-            # the terms of the model are multiples of their spread where they are opponents'
-            given -= statistics.design.teams * np.log(opponent)
             given -= _of_spreads(np.array(skill), matrix, clutch, opponent, priors)
             gaps.append(given - of_terms - exact.log_density)
     assert np.ptp(gaps) < 1e-6
