@@ -108,6 +108,7 @@ from rich.table import Table
 
 from ingestion.errors import ClutchError
 from ingestion.settings import Settings
+from modeling.clutch_skill import SEED
 from modeling.errors import ModelError
 
 if TYPE_CHECKING:
@@ -792,7 +793,7 @@ def win_probability_refit(until: str | None, held_back: float, as_json: bool) ->
 @click.option(
     "--if-needed", is_flag=True, help="Only if data or code changed, or consent was withdrawn."
 )
-@click.option("--seed", default=20231024, show_default=True, help="For every random number.")
+@click.option("--seed", default=SEED, show_default=True, help="For every random number.")
 @as_json
 def fit_model(
     seasons: tuple[str, ...], without_wearables: bool, if_needed: bool, seed: int, as_json: bool

@@ -6,3 +6,6 @@ Data flow: marts ``player_game_shots``, ``player_game_contexts`` and ``pregame_b
 :mod:`.validation` holds the fit against simulated worlds, unseen seasons and exact integration.
 Method and measured quality: docs/methods/clutch_skill.md.
 """
+
+SEED = 20231024
+"""Of a fit's random numbers, unless another is asked for."""

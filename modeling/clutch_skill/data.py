@@ -203,10 +203,17 @@ def read_observations(connection: Connection[Any], seasons: Sequence[str]) -> Ob
     )
 
 
-def read_newest(connection: Connection[Any], seasons: Sequence[str] = ()) -> Observations:
+def read_newest(
+    connection: Connection[Any], seasons: Sequence[str] = (), *, with_wearables: bool = True
+) -> Observations:
     """Seasons of the marts; without any named, those that are fitted by default.
 
     What is read ends here: a fit must not hold a transaction open.
+
+    Args:
+        connection: A connection that may read ``analytics``.
+        seasons: For example ``["2022-23", "2023-24"]``.
+        with_wearables: Whether nights may enter; without them they are not in the hash either.
 
     Raises:
         ModelError: If one is not there, or none at all.
@@ -219,7 +226,21 @@ def read_newest(connection: Connection[Any], seasons: Sequence[str] = ()) -> Obs
         )
     observations = read_observations(connection, chosen)
     connection.commit()
-    return observations
+    return observations if with_wearables else _without_wearables(observations)
+
+
+def _without_wearables(observations: Observations) -> Observations:
+    """As if nobody wore anything."""
+    games = observations.player_games
+    return observations._replace(
+        device_ids=[],
+        player_games=games._replace(
+            device=np.full_like(games.device, -1),
+            nights=np.full_like(games.nights, np.nan),
+            hrv_level=np.full_like(games.hrv_level, np.nan),
+            is_worn=np.zeros_like(games.is_worn),
+        ),
+    )
 
 
 def hash_of(observations: Observations) -> str:

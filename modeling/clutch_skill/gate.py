@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,3 +51,17 @@ def reasons(diagnostics: Diagnostics, checks: Sequence[Check]) -> list[str]:
         found.append(f"{diagnostics.max_tree_depth_hits} transitions hit the deepest tree")
     found += [f"posterior predictive check failed: {check}" for check in checks if not check.passed]
     return found
+
+
+def of_effects(effects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same for what is published of effects: sums and differences of what was sampled.
+
+    Args:
+        effects: Rows with ``effect``, ``ess_bulk`` and ``ess_tail``.
+    """
+    return [
+        f"{row['effect']}: effective sample size {row['ess_bulk']:.0f} bulk, "
+        f"{row['ess_tail']:.0f} tail, must be at least {LEAST_ESS:.0f}"
+        for row in effects
+        if not (row["ess_bulk"] >= LEAST_ESS and row["ess_tail"] >= LEAST_ESS)
+    ]

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from psycopg import Connection
 
+from modeling.clutch_skill import SEED
 from modeling.clutch_skill.data import hash_of, read_newest
 from modeling.clutch_skill.effects import effect_rows, player_rows
 from modeling.clutch_skill.fit import DRAWS, Fit, Sampler, Say
-from modeling.clutch_skill.gate import LEAST_ESS, lacks_draws, reasons
+from modeling.clutch_skill.gate import lacks_draws, of_effects, reasons
 from modeling.clutch_skill.observations import Observations
 from modeling.clutch_skill.predictions import predict
 from modeling.clutch_skill.predictive import Check, posterior_checks
@@ -31,8 +32,6 @@ from modeling.clutch_skill.refusals import check
 from modeling.clutch_skill.statistics import summarise
 from modeling.errors import ModelError
 from modeling.marts import reading
-
-SEED = 20231024
 
 
 class Outcome(NamedTuple):
@@ -120,7 +119,7 @@ def fit(
     """
     begun, started = time.monotonic(), datetime.now(UTC)
     say("reading shots, circumstances and nights")
-    observations = read_newest(connection, seasons)
+    observations = read_newest(connection, seasons, with_wearables=with_wearables)
     data_hash = hash_of(observations)
     run: dict[str, Any] = {
         "model_run_id": run_id(data_hash, seed, started),
@@ -140,17 +139,20 @@ def fit(
             return Outcome({**run, **current}, [], 0, {}, is_unchanged=True)
     seconds = {"read": time.monotonic() - begun}
     try:
-        check(observations, with_nights=with_wearables)
+        check(observations)
     except ModelError as refusal:
         return _refused(connection, run, [str(refusal)], seconds)
-    statistics = summarise(observations, with_nights=with_wearables)
+    statistics = summarise(observations)
     seconds["sum"] = time.monotonic() - begun - seconds["read"]
     sampler = Sampler(statistics, Priors(), say)
     fitted = sampler.sample(statistics, seed=seed, say=say)
     if lacks_draws(fitted.diagnostics):
         # few games leave spreads near zero, where draws follow one another more closely
         say("too few effective draws: once more with three times as many")
+        first = fitted.seconds
         fitted = sampler.sample(statistics, seed=seed, draws=3 * DRAWS, say=say)
+        for part in ("sample", "own"):
+            fitted.seconds[part] += first[part]
     seconds |= fitted.seconds
     say("checking")
     checks = posterior_checks(fitted, seed)
@@ -166,13 +168,8 @@ def fit(
     rows = prediction_rows(predictions, observations)
     effects = effect_rows(fitted)
     seconds["predict"] = time.monotonic() - before
-    worst = [
-        f"{row['effect']}: effective sample size {min(row['ess_bulk'], row['ess_tail']):.0f}"
-        for row in effects
-        if not min(row["ess_bulk"], row["ess_tail"]) >= LEAST_ESS
-    ]
-    if worst:
-        return _refused(connection, run, worst, seconds, checks, devices)
+    if found := of_effects(effects):
+        return _refused(connection, run, found, seconds, checks, devices)
     run |= {
         "is_published": True,
         "refusal_reasons": None,

@@ -17,7 +17,7 @@ from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League, LeagueSettings
 from ingestion.sandbox.whoop import WhoopSandboxSettings
 from ingestion.settings import Settings
-from modeling.clutch_skill import gate, run
+from modeling.clutch_skill import SEED, gate, run
 from modeling.clutch_skill.data import read_observations
 from modeling.clutch_skill.fit import Fit, Sampler
 from modeling.clutch_skill.observations import Observations
@@ -146,7 +146,7 @@ def test_a_run_shows_at_once_without_a_build(fitted: Fitted) -> None:
     assert shown["used_wearables"]
     assert shown["athletes"] >= 6
     assert shown["games"] == LEAGUE.game_count
-    assert shown["seed"] == run.SEED
+    assert shown["seed"] == SEED
     assert shown["max_r_hat"] < gate.MOST_R_HAT
     assert min(shown["min_ess_bulk"], shown["min_ess_tail"]) >= gate.LEAST_ESS
     assert shown["divergences"] == 0
@@ -234,7 +234,10 @@ def test_nothing_is_done_where_nothing_changed(
         assert again.exit_code == 0
         # another seed is another run
         with pytest.raises(AssertionError, match="nothing was to be fitted"):
-            run.fit(connection, only_if_needed=True, seed=run.SEED + 1)
+            run.fit(connection, only_if_needed=True, seed=SEED + 1)
+        # and so is one without the nights, whatever else is the same
+        with pytest.raises(AssertionError, match="nothing was to be fitted"):
+            run.fit(connection, only_if_needed=True, with_wearables=False)
     assert rows(fitted.settings, "select * from analytics.model_runs") == before
 
 
@@ -259,7 +262,7 @@ def test_broken_data_are_refused_before_a_fit(
     before = counts(fitted.settings)
     cells = fitted.observations.cells
     broken = fitted.observations._replace(cells=cells._replace(is_clutch=~cells.is_clutch))
-    monkeypatch.setattr(run, "read_newest", lambda *_: broken)
+    monkeypatch.setattr(run, "read_newest", lambda *_, **__: broken)
     monkeypatch.setattr(run, "Sampler", Given(None))
     with connect(fitted.settings, roles.MODEL) as connection:
         refused = run.fit(connection)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from modeling.clutch_skill.fit import Diagnostics
-from modeling.clutch_skill.gate import LEAST_E_BFMI, LEAST_ESS, MOST_R_HAT, reasons
+from modeling.clutch_skill.gate import LEAST_E_BFMI, LEAST_ESS, MOST_R_HAT, of_effects, reasons
 from modeling.clutch_skill.predictive import LEAST_P, MOST_P, Check
 
 GOOD = Diagnostics(
@@ -77,3 +77,11 @@ def test_a_predictive_check_stops_a_run(p: float) -> None:
 def test_every_reason_is_told() -> None:
     bad = GOOD._replace(max_r_hat=1.1, min_ess_bulk=10, min_ess_tail=5, divergences=3)
     assert len(reasons(bad, [PASSED._replace(p=0), PASSED._replace(p=1)])) == 6
+
+
+def test_an_effect_with_too_few_draws_stops_a_run() -> None:
+    enough = {"effect": "role", "ess_bulk": LEAST_ESS, "ess_tail": LEAST_ESS}
+    assert of_effects([enough]) == []
+    for field, value in (("ess_bulk", LEAST_ESS - 1), ("ess_tail", math.nan)):
+        (reason,) = of_effects([enough, {**enough, "effect": "leverage", field: value}])
+        assert reason.startswith("leverage: effective sample size")
