@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from xdist.scheduler import LoadFileScheduling
 
 from ingestion.database import embedded
@@ -132,6 +133,31 @@ def make_migrated(make_database: Callable[[], Settings]) -> Callable[[], Setting
         return settings
 
     return make
+
+
+@pytest.fixture(scope="session")
+def copy_database(
+    make_database: Callable[[], Settings], embedded_settings: Settings
+) -> Callable[[Settings], Settings]:
+    """A function that copies a database of that server: in a second what a build took to make.
+
+    Rights and settings of the database itself are those of a new one.
+    """
+
+    def copy(original: Settings) -> Settings:
+        of = conninfo_to_dict(original.database_url or "")["dbname"]
+        settings = make_database()
+        name = conninfo_to_dict(settings.database_url or "")["dbname"]
+        with _administrator(embedded_settings) as connection:
+            # a template must have no visitor
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [of]
+            )
+            connection.execute(f"drop database {name}")
+            connection.execute(f"create database {name} template {of} strategy file_copy")
+        return settings
+
+    return copy
 
 
 @pytest.fixture

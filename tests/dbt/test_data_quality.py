@@ -170,13 +170,14 @@ def test_restatements_of_incremental_runs_equal_a_full_refresh(
     load(stepwise, tmp_path / "step0", first)
     load(at_once, tmp_path / "once0", first)
     target = tmp_path / "target"
-    build(stepwise, target)
+    # the last tables equal those of one build, on which dbt's tests run
+    build(stepwise, target, *WITHOUT_TESTS)
     assert select(stepwise, "select count(*) from analytics.restatements") == [(0,)]
     for number, one in enumerate(loads[1:], 1):
         load(stepwise, tmp_path / f"step{number}", one)
         load(at_once, tmp_path / f"once{number}", one)
         if number != 2:
-            build(stepwise, target)
+            build(stepwise, target, *WITHOUT_TESTS)
     build(at_once, tmp_path / "other")
 
     rows = select(

@@ -87,3 +87,11 @@ def undisturbed(
     )
     build(settings, tmp_path_factory.mktemp("target"), with_unit_tests=True)
     return settings
+
+
+@pytest.fixture
+def season_to_change(
+    undisturbed: Settings, copy_database: Callable[[Settings], Settings]
+) -> Settings:
+    """The same, for one test that changes it."""
+    return copy_database(undisturbed)

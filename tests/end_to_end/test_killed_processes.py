@@ -14,7 +14,7 @@ import pytest
 from ingestion import nba
 from ingestion.database import embedded
 from ingestion.settings import Settings
-from tests.support.dbt_runs import PROJECT_ROOT, build
+from tests.support.dbt_runs import PROJECT_ROOT, WITHOUT_TESTS, build
 from tests.support.states import temporary_state
 from tests.support.tables import table_hashes
 
@@ -72,7 +72,7 @@ def test_kill_dbt_while_it_builds(
     process = start_dbt(database, tmp_path)
     wait_for(process, f"START sql incremental model {model}")
     kill(process)
-    build(database, tmp_path)
+    build(database, tmp_path, *WITHOUT_TESTS)
     assert table_hashes(database) == table_hashes(undisturbed)
 
 
@@ -103,7 +103,7 @@ def test_kill_ingest_while_it_loads(
             interrupted += 1
     assert interrupted > 0
     nba.ingest(database, directory=season_directory, show_progress=False)
-    build(database, tmp_path / "target")
+    build(database, tmp_path / "target", *WITHOUT_TESTS)
     assert table_hashes(database) == table_hashes(undisturbed)
 
 
@@ -130,7 +130,7 @@ def test_kill_the_server_while_dbt_builds(
     assert process.wait() != 0
 
     embedded.start(own_server)
-    build(own_server, tmp_path)
+    build(own_server, tmp_path, *WITHOUT_TESTS)
     assert table_hashes(own_server) == table_hashes(undisturbed)
 
 
@@ -146,7 +146,7 @@ def test_kill_the_server_right_after_an_ingest(
     embedded.start(own_server)
     again = nba.ingest(own_server, directory=season_directory, show_progress=False)
     assert (report.versions_added, again.versions_added) == (again.unchanged, 0)
-    build(own_server, tmp_path)
+    build(own_server, tmp_path, *WITHOUT_TESTS)
     assert table_hashes(own_server) == table_hashes(undisturbed)
 
 

@@ -106,7 +106,7 @@ def build(settings: Settings, target: Path, *arguments: str, with_unit_tests: bo
         target: Folder for compiled SQL.
         *arguments: Further arguments of dbt.
         with_unit_tests: They know nothing of the database and take half of a small build: the
-            season of the sandbox (``undisturbed``) and the bare build at another server run them.
+            season of the sandbox (``undisturbed``) runs them.
 
     Raises:
         AssertionError: If a node failed; names every one with its message.
