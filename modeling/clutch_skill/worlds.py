@@ -539,6 +539,9 @@ def _slept(
     factor = np.linalg.cholesky(truth.night_correlation)
     true = generator.standard_normal((rows, len(VALUES))) @ factor.T * is_worn[:, None]
     error = generator.standard_normal((rows, len(VALUES)))
+    # recovery is computed from the reading that HRV is
+    shared = truth.night_correlation[0, 1]
+    error[:, 1] = shared * error[:, 0] + np.sqrt(1 - shared**2) * error[:, 1]
     seen = np.sqrt(truth.reliability) * true + np.sqrt(1 - truth.reliability) * error
     own_mean = _NIGHT_MEAN + _NIGHT_BETWEEN * generator.standard_normal((world.players, 4))
     values = own_mean[games.player] + _NIGHT_WITHIN * seen

@@ -29,7 +29,7 @@ from tests.support.dbt_runs import PROJECT_ROOT, WITHOUT_TESTS
 SEASONS = ("2021-22", "2022-23", "2023-24")
 ONE = "2022-23"
 SEEDS = (1, 2, 3)
-ROWS_TUNE, ROWS_DRAWS, ROWS_CHAINS = 200, 100, 2
+ROWS_TUNE, ROWS_DRAWS, ROWS_CHAINS = 100, 50, 2
 
 
 def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from modeling.clutch_skill.validation.fits import (
 )
 from modeling.clutch_skill.worlds import League, World, drawn_truth, realistic_truth, simulate
 
-CALIBRATION_PRIORS = replace(Priors(), level=0.02, role=0.05, skill=0.06)
+CALIBRATION_PRIORS = replace(Priors(), level=0.02, role=0.04, skill=0.05)
 """Truth is drawn from these and fitted with these.
 
 Levels, roles and skills as wide as the model's own priors allow would ask for free throws that go

@@ -148,7 +148,7 @@ def _calibration(found: dict[str, Any]) -> list[str]:
             f"over 82 games. The",
             "truth of each is drawn from the priors it is fitted with; those of "
             "levels, roles and skills",
-            "are narrower than the model's own (0.02, 0.05, 0.06), because wider "
+            "are narrower than the model's own (0.02, 0.04, 0.05), because wider "
             "ones ask for free throws",
             "that go in more often than always. Half of the leagues wear devices as "
             "a whole, half only a",
@@ -252,7 +252,33 @@ def _slopes(found: dict[str, Any]) -> list[str]:
             ],
         ),
         "",
+        *_prose(*_slopes_in_words(found)),
+        "",
         "![Slopes that were found](clutch_skill_slopes.svg)",
+    ]
+
+
+def _slopes_in_words(found: dict[str, Any]) -> list[str]:
+    league = max(row["athletes"] for row in found["cells"])
+    cells = [row for row in found["cells"] if row["athletes"] == league]
+    outside = [row for row in cells if abs(row["bias"]) > max(0.1 * row["slope"], 0.002)]
+    worst = max(cells, key=lambda row: abs(row["bias"] - row["prior_takes"]))
+    named = "; ".join(
+        f"{row['slope']} with {_percent(row['missing'], 0)} missing ({row['bias']:+.4f}, of which "
+        f"the prior takes {row['prior_takes']:+.4f})"
+        for row in outside
+    )
+    covered = sum(row["covered_90"] * row["leagues"] for row in cells) / sum(
+        row["leagues"] for row in cells
+    )
+    return [
+        f"Where a whole league wears devices {len(cells) - len(outside)} of {len(cells)} cells "
+        f"are within the aim{f'; outside: {named}' if outside else ''}. Beyond what the prior "
+        "takes the "
+        f"bias is {worst['bias'] - worst['prior_takes']:+.4f} at most (s.e. "
+        f"{worst['bias_se']:.4f}). Over these cells 90 % intervals hold {_percent(covered)}.",
+        f"In one team of {min(row['athletes'] for row in found['cells'])} a season tells so little "
+        "that the prior decides: such a slope is not distinguishable from zero.",
     ]
 
 

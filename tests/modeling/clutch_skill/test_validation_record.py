@@ -60,3 +60,23 @@ def test_pictures_are_those_of_what_is_stored(tmp_path: Path, stored: dict[str, 
         assert "<dc:date>" not in content
         assert "#000000" not in content
         assert "#ffffff" not in content
+
+
+def test_the_long_run_was_long_and_came_out(stored: dict[str, Any]) -> None:
+    """What the README and the methods say of it stands on this; CI fits a few leagues only."""
+    calibration, null, slopes = (stored[name] for name in ("calibration", "null", "slopes"))
+    assert calibration["fits"] >= 200
+    for row in calibration["quantities"]:
+        assert sum(row["ranks"]) == calibration["fits"], row["quantity"]
+    for row in calibration["groups"]:
+        assert 0.86 <= row["covered_90"] <= 0.94, row["group"]
+    assert calibration["smallest_p_holm"] > 0.05
+    assert calibration["sampler"]["divergences"] == 0
+    for row in null["told_apart"]:
+        assert row["share"] <= 0.05, row["group"]
+    league = max(cell["athletes"] for cell in slopes["cells"])
+    for cell in slopes["cells"]:
+        if cell["athletes"] == league:
+            # what the prior takes off is wanted; the rest has to be sampling error
+            assert abs(cell["bias"] - cell["prior_takes"]) < 0.002, cell
+            assert cell["leagues"] >= 10
