@@ -1214,6 +1214,78 @@ def consent_list(as_json: bool) -> None:
     Console().print(table)
 
 
+@consent.command("end")
+@click.option("--player", "player_id", required=True, help="NBA player id, e.g. 201939.")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice(["trade", "waiver", "contract_end"]),
+    help="What closed the audience that he permitted.",
+)
+def consent_end(player_id: str, reason: str) -> None:
+    """Close a permission because its athlete left the team: nothing is read or shown from now on.
+
+    For his new team he is asked anew. Exit code 1 where no permission was there to close.
+    """
+    from ingestion.consent import ledger
+    from ingestion.database.connection import connect
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.database.roles import INGEST
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    with connect(settings, INGEST) as connection:
+        closed = ledger.end(connection, player_id, reason)
+    if closed is None:
+        raise ClutchError(
+            f"--player: {player_id} permits nothing, so nothing ends. Fix: clutch consent list "
+            "shows who permits what."
+        )
+    click.echo(f"ended what player {player_id} permitted on {closed.recorded_at:%Y-%m-%d}")
+
+
+@consent.command("verify")
+@click.option(
+    "--receipt",
+    "receipts",
+    multiple=True,
+    metavar="NUMBER:HASH",
+    help="An entry that must be there, e.g. the head that was printed the last time.",
+)
+@as_json
+def consent_verify(receipts: tuple[str, ...], as_json: bool) -> None:
+    """Recompute the ledger's hashes: was an entry changed, deleted or put in between?
+
+    The chain alone cannot tell that its end was cut off: keep the head that is printed here away
+    from the database and give it as --receipt the next time. Exit code 1 where a hash does not
+    hold.
+    """
+    from dataclasses import asdict
+
+    from ingestion.consent import ledger
+    from ingestion.database.connection import connect
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.database.roles import INGEST
+
+    wanted = [ledger.parse_receipt(receipt) for receipt in receipts]
+    settings = Settings.load()
+    ensure_ready(settings)
+    with connect(settings, INGEST) as connection:
+        found = ledger.verify(connection, wanted)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        for consent_id, problem in found.problems:
+            click.echo(f"entry {consent_id}: {problem}")
+        click.echo(f"{found.entries} entries, head {found.head or 'none'}")
+    if found.problems:
+        raise ClutchError(
+            f"the consent ledger does not hold: {len(found.problems)} entries are not as they were "
+            "written. Fix: find out who changed the database (docs/runbook.md); restore it from "
+            "before."
+        )
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],

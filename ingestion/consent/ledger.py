@@ -1,7 +1,13 @@
-"""The consent ledger: what athletes decided. Append-only; the newest entry of an athlete counts."""
+"""The consent ledger: what athletes decided. Append-only; the newest entry of an athlete counts.
+
+Entries are chained by hashes and name an athlete by a salted hash (``operations.consent_ledger``);
+who he is stands apart (``operations.consent_subjects``) and goes with him when he is erased.
+``operations.consents`` shows both together and takes new decisions.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +17,15 @@ import psycopg
 from psycopg.rows import class_row
 
 from ingestion.consent.texts import BASE_AUDIENCE, BASE_PURPOSES
+from ingestion.errors import UsageError
 
 GRANTED = "granted"
 DECLINED = "declined"
 WITHDRAWN = "withdrawn"
+ENDED = "ended"
+
+END_REASONS = ("trade", "waiver", "contract_end")
+"""Events that close the audience of a team: what it was allowed it is not any more."""
 
 # First number of our own for pg_advisory_xact_lock(int, int): "cons" in ASCII; the second is the
 # athlete.
@@ -28,13 +39,15 @@ class Entry:
     Attributes:
         consent_id: Number of the entry, ascending.
         player_id: NBA player id.
-        decision: ``granted``, ``declined`` or ``withdrawn``.
+        decision: ``granted``, ``declined``, ``withdrawn`` or ``ended``.
         text_version: The text that was shown.
         purposes: What the data may be used for.
         audience: Who may see the athlete's own values.
         scopes: WHOOP scopes that the athlete was asked for.
         recorded_at: When (UTC).
         expires_at: End of the permission (UTC); None for a decision that permits nothing.
+        has_words_in_force: Whether its text is still what athletes are asked.
+        entry_hash: Its hash, with the number the athlete's receipt.
     """
 
     consent_id: int
@@ -46,10 +59,22 @@ class Entry:
     scopes: list[str]
     recorded_at: datetime
     expires_at: datetime | None
+    has_words_in_force: bool
+    entry_hash: str
 
     def is_live(self, now: datetime) -> bool:
         """Whether it permits anything at a time; only for the newest entry of an athlete."""
-        return self.decision == GRANTED and self.expires_at is not None and now < self.expires_at
+        return (
+            self.decision == GRANTED
+            and self.has_words_in_force
+            and self.expires_at is not None
+            and now < self.expires_at
+        )
+
+    @property
+    def receipt(self) -> str:
+        """What proves that the entry stood in the ledger: its number and hash."""
+        return f"{self.consent_id}:{self.entry_hash}"
 
 
 def append(
@@ -62,6 +87,7 @@ def append(
     audience: Sequence[str] = (),
     scopes: Sequence[str] = (),
     days: int | None = None,
+    reason: str | None = None,
 ) -> int:
     """Add a decision, in the caller's transaction; gives its number.
 
@@ -71,26 +97,28 @@ def append(
     Args:
         connection: As role ``clutch_ingest``.
         player_id: NBA player id.
-        decision: ``granted``, ``declined`` or ``withdrawn``.
+        decision: ``granted``, ``declined``, ``withdrawn`` or ``ended``.
         text_version: A registered text.
         purposes: For a grant, one at least.
         audience: Who may see the athlete's own values.
         scopes: WHOOP scopes that the athlete was asked for.
         days: How long a grant lasts.
+        reason: Of an end, one of :data:`END_REASONS`.
 
     Raises:
-        psycopg.errors.IntegrityError: If the text is unknown, or a grant lacks purpose or end.
+        psycopg.errors.IntegrityError: If the text is unknown, a grant lacks purpose or end, or an
+            end its reason.
     """
     lock_player(connection, player_id)
     row = connection.execute(
         """
         insert into operations.consents
-            (player_id, decision, text_version, purposes, audience, scopes, expires_at)
-        values (%s, %s, %s, %s, %s, %s, now() + make_interval(days => %s))
+            (player_id, decision, reason, text_version, purposes, audience, scopes, expires_at)
+        values (%s, %s, %s, %s, %s, %s, %s, now() + make_interval(days => %s))
         returning consent_id
         """,
         [
-            *(player_id, decision, text_version),
+            *(player_id, decision, reason, text_version),
             *(list(purposes), list(audience), list(scopes), days),
         ],
     ).fetchone()
@@ -110,7 +138,14 @@ def newest(connection: psycopg.Connection[Any], player_id: str) -> Entry | None:
             """
             select
                 consent_id, player_id, decision, text_version, purposes, audience, scopes,
-                recorded_at, expires_at
+                recorded_at, expires_at, entry_hash,
+                coalesce(
+                    text_version = (
+                        select text_version from operations.consent_texts_in_force
+                        order by number desc limit 1
+                    ),
+                    true
+                ) as has_words_in_force
             from operations.consents where player_id = %s order by consent_id desc limit 1
             """,
             [player_id],
@@ -177,7 +212,7 @@ def standings(connection: psycopg.Connection[Any]) -> list[Standing]:
                 athletes.player_id,
                 entry.decision, entry.recorded_at, entry.expires_at, entry.text_version,
                 entry.purposes, entry.audience,
-                coalesce(entry.decision = 'granted' and entry.expires_at > now(), false) as is_live,
+                coalesce(entry.is_live, false) as is_live,
                 (
                     select max(expires_at) from operations.consent_invitations as invitation
                     where
@@ -209,3 +244,89 @@ def standings(connection: psycopg.Connection[Any]) -> list[Standing]:
             order by athletes.player_id
             """
         ).fetchall()
+
+
+def end(connection: psycopg.Connection[Any], player_id: str, reason: str) -> Entry | None:
+    """Close what an athlete permitted because he left the team; gives the entry that was closed.
+
+    Args:
+        connection: As role ``clutch_ingest``; the caller commits.
+        player_id: NBA player id.
+        reason: One of :data:`END_REASONS`.
+
+    Returns:
+        The grant, or None if there was none to close.
+    """
+    lock_player(connection, player_id)
+    entry = newest(connection, player_id)
+    if entry is None or entry.decision != GRANTED:
+        return None
+    append(
+        connection,
+        player_id=player_id,
+        decision=ENDED,
+        reason=reason,
+        text_version=entry.text_version,
+    )
+    return entry
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of the ledger.
+
+    Attributes:
+        entries: How many there are.
+        head: Receipt of the newest; None in an empty ledger. Kept apart from the database it
+            tells whether the newest entries were cut off.
+        problems: Entry and what is wrong with it.
+    """
+
+    entries: int
+    head: str | None
+    problems: list[tuple[int, str]]
+
+
+def parse_receipt(text: str) -> tuple[int, str]:
+    """Number and hash of an entry.
+
+    Raises:
+        UsageError: If the text is none.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", text.strip())
+    if found is None:
+        raise UsageError(
+            f"--receipt: {text!r} is none. Fix: NUMBER:HASH as clutch consent verify prints it, "
+            "the hash 64 hexadecimal digits."
+        )
+    return int(found[1]), found[2]
+
+
+def verify(
+    connection: psycopg.Connection[Any], receipts: Sequence[tuple[int, str]] = ()
+) -> Verification:
+    """Recompute the chain, and look for entries that somebody has a receipt of.
+
+    Args:
+        connection: As role ``clutch_ingest``.
+        receipts: Numbers and hashes of entries that must be there.
+    """
+    problems = connection.execute(
+        "select consent_id, problem from operations.consent_chain_breaks order by consent_id"
+    ).fetchall()
+    for consent_id, entry_hash in receipts:
+        row = connection.execute(
+            "select entry_hash from operations.consent_ledger where consent_id = %s", [consent_id]
+        ).fetchone()
+        if row is None:
+            problems.append((consent_id, "a receipt names it and it is gone"))
+        elif row[0] != entry_hash:
+            problems.append((consent_id, "a receipt names another hash"))
+    row = connection.execute(
+        """
+        select count(*) over (), consent_id || ':' || entry_hash
+        from operations.consent_ledger order by consent_id desc limit 1
+        """
+    ).fetchone()
+    entries, head = row if row is not None else (0, None)
+    return Verification(entries, head, problems)

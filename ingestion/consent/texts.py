@@ -236,7 +236,9 @@ def _capital(text: str) -> str:
 
 
 def register(connection: psycopg.Connection[Any], text: ConsentText) -> None:
-    """Store a text before it is shown; the same again changes nothing.
+    """Store a text before it is shown, and put it in force; the same again changes nothing.
+
+    Permissions given under other words permit nothing from then on: these athletes are asked anew.
 
     Raises:
         ClutchError: If the version is stored with other words.
@@ -257,3 +259,15 @@ def register(connection: psycopg.Connection[Any], text: ConsentText) -> None:
             f"the consent text {text.version} was shown to athletes with other words. Fix: give "
             "the new words a new WORDING in ingestion/consent/texts.py."
         )
+    # under a lock: two that begin at once must not both put it in force
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('consent text', 1))")
+    connection.execute(
+        """
+        insert into operations.consent_texts_in_force (text_version)
+        select %(version)s
+        where %(version)s is distinct from (
+            select text_version from operations.consent_texts_in_force order by number desc limit 1
+        )
+        """,
+        {"version": text.version},
+    )

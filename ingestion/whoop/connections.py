@@ -42,8 +42,8 @@ class Connection:
 
 _HAS_CONSENT = """
     (
-        select decision = 'granted' and expires_at > now() from operations.consents as newest
-        where newest.player_id = {player} order by consent_id desc limit 1
+        select bool_or(is_live) from operations.consents as newest
+        where newest.player_id = {player}
     )
 """
 

@@ -264,8 +264,7 @@ def _is_permitted(connection: psycopg.Connection[Any], account: Connection) -> b
     # a statement of its own: it has to see what was committed while the row was waited for
     consent = connection.execute(
         """
-        select decision = 'granted' and expires_at > now() from operations.consents
-        where player_id = %s order by consent_id desc limit 1
+        select bool_or(is_live) from operations.consents where player_id = %s
         """,
         (row[2],),
     ).fetchone()

@@ -107,6 +107,8 @@ def test_a_grant_needs_purpose_end_and_text(registered: Settings, wrong: dict[st
     [
         "update operations.consents set decision = 'granted'",
         "delete from operations.consents",
+        "update operations.consent_ledger set decision = 'granted'",
+        "insert into operations.consent_ledger select * from operations.consent_ledger",
         "update operations.consent_texts set body = ''",
     ],
 )

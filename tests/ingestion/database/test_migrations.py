@@ -209,7 +209,7 @@ def test_every_operational_table_and_column_is_described(database: Settings) -> 
             select attrelid::regclass::text, attname from pg_attribute
             join pg_class on pg_class.oid = attrelid and relkind = 'r'
             where relnamespace in ('operations'::regnamespace, 'model_output'::regnamespace)
-                and attnum >= 0
+                and attnum >= 0 and not attisdropped
                 and (col_description(attrelid, attnum) is null
                     or obj_description(attrelid, 'pg_class') is null)
             """
