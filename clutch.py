@@ -657,6 +657,7 @@ def ingest_whoop(
     from ingestion.whoop.settings import WhoopSettings
 
     settings, whoop = Settings.load(), WhoopSettings.load()
+    _go_on_with_withdrawals(settings)
     if follow:
         if player_id or backfill_days or as_json:
             raise click.UsageError("--follow goes alone. Fix: leave the other options out")
@@ -1242,6 +1243,84 @@ def consent_end(player_id: str, reason: str) -> None:
             "shows who permits what."
         )
     click.echo(f"ended what player {player_id} permitted on {closed.recorded_at:%Y-%m-%d}")
+
+
+@consent.command("withdraw")
+@click.option("--player", "player_id", help="NBA player id, e.g. 201939.")
+@click.option("--finish", is_flag=True, help="Go on with all that are not over.")
+@as_json
+def consent_withdraw(player_id: str | None, finish: bool, as_json: bool) -> None:
+    """Withdraw for an athlete: nothing is read or shown from now on, and everything is erased.
+
+    Ends the grant at WHOOP, deletes every row of his, rids the server's files of them, searches,
+    and prints a receipt without personal data. While WHOOP is down it stays open (exit code 3) and
+    goes on with every clutch ingest whoop.
+    """
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import withdrawal
+
+    if finish == (player_id is not None):
+        raise click.UsageError("give either --player or --finish.")
+    settings = Settings.load()
+    ensure_ready(settings)
+    begun = (
+        withdrawal.unfinished(settings)
+        if player_id is None
+        else [withdrawal.begin(settings, player_id)]
+    )
+    with _revoking(settings) as revoke:
+        found = [withdrawal.proceed(settings, each, revoke) for each in begun]
+    if as_json:
+        click.echo(json.dumps([each.receipt() for each in found]))
+    else:
+        for each in found:
+            for name, value in each.receipt().items():
+                click.echo(f"{name}: {'; '.join(value) if name == 'remarks' else value}")
+    if not all(each.is_over for each in found):
+        click.echo(
+            "No record of the athlete is stored any more, but WHOOP has not confirmed the end of "
+            "the access. Fix: run clutch consent withdraw --finish when WHOOP answers; every "
+            "clutch ingest whoop does so too.",
+            err=True,
+        )
+        sys.exit(3)
+
+
+def _go_on_with_withdrawals(settings: Settings) -> None:
+    """Whatever else is to be done, who withdrew comes first; what fails is said and tried again."""
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import withdrawal
+
+    ensure_ready(settings)
+    with _revoking(settings) as revoke:
+        for each in withdrawal.unfinished(settings):
+            try:
+                found = withdrawal.proceed(settings, each, revoke)
+            except ClutchError as error:
+                click.echo(f"withdrawal {each.withdrawal_id}: {error}", err=True)
+            else:
+                state = "over" if found.is_over else "waits for WHOOP"
+                click.echo(f"withdrawal {each.withdrawal_id}: {state}", err=True)
+
+
+@contextmanager
+def _revoking(settings: Settings) -> Iterator[Callable[[Any], bool]]:
+    """Something that ends grants at WHOOP; settings are read only where there is one to end."""
+    from ingestion.whoop.api import WhoopApi
+    from ingestion.whoop.settings import WhoopSettings
+
+    opened: list[WhoopApi] = []
+
+    def revoke(connection_id: Any) -> bool:
+        if not opened:
+            opened.append(WhoopApi(settings, WhoopSettings.load()))
+        return opened[0].revoke(connection_id)
+
+    try:
+        yield revoke
+    finally:
+        for api in opened:
+            api.close()
 
 
 @consent.command("verify")

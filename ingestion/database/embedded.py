@@ -70,6 +70,9 @@ SERVER_SETTINGS = {
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
     "jit": "off",
+    # a segment of the write-ahead log that is over goes, instead of waiting for its next use with
+    # what it held: rows of an athlete who was erased
+    "wal_recycle": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A load that was reported as done must survive a kill of the server.

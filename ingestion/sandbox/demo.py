@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,6 +56,34 @@ class SandboxClock:
         self._sandbox.advance(max(0.0, seconds))
 
 
+@dataclass(frozen=True)
+class FirstTeam:
+    """Connected athletes and the service that they wear.
+
+    Attributes:
+        settings: Database and state directory.
+        sandbox: The simulated WHOOP, while it runs.
+        whoop: How it is reached.
+        clock: Its time.
+    """
+
+    settings: Settings
+    sandbox: WhoopSandbox
+    whoop: WhoopSettings
+    clock: SandboxClock
+
+    def read(self, *, show_progress: bool) -> WhoopReport:
+        """Read their nights of the whole season."""
+        return sync.ingest(
+            self.settings,
+            self.whoop,
+            backfill_days=self.sandbox.settings.history_days,
+            show_progress=show_progress,
+            clock=self.clock,
+            settling=timedelta(0),
+        )
+
+
 def read_first_team(settings: Settings, league: League, *, show_progress: bool) -> WhoopReport:
     """Connect the players of the league's first team and read their nights of the whole season.
 
@@ -65,6 +94,21 @@ def read_first_team(settings: Settings, league: League, *, show_progress: bool) 
 
     Returns:
         What was read.
+
+    Raises:
+        ClutchError: If the walk of an athlete did not end in a connection.
+    """
+    with first_team(settings, league) as team:
+        return team.read(show_progress=show_progress)
+
+
+@contextmanager
+def first_team(settings: Settings, league: League) -> Iterator[FirstTeam]:
+    """Connect the players of the league's first team to a simulated WHOOP, which runs meanwhile.
+
+    Args:
+        settings: Database and state directory.
+        league: The simulated league.
 
     Raises:
         ClutchError: If the walk of an athlete did not end in a connection.
@@ -96,14 +140,7 @@ def read_first_team(settings: Settings, league: League, *, show_progress: bool) 
         with _walk(settings, whoop, clock) as walk:
             for user_id in sandbox.members:
                 _connect(settings, sandbox, walk, user_id)
-        return sync.ingest(
-            settings,
-            whoop,
-            backfill_days=history.days,
-            show_progress=show_progress,
-            clock=clock,
-            settling=timedelta(0),
-        )
+        yield FirstTeam(settings, sandbox, whoop, clock)
 
 
 @contextmanager

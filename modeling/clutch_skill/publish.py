@@ -13,6 +13,7 @@ from psycopg import Connection, sql
 
 from modeling.clutch_skill.observations import Observations
 from modeling.clutch_skill.predictions import Predictions
+from modeling.errors import ModelError
 from modeling.marts import reading
 
 MODEL_NAME = "clutch_skill"
@@ -112,6 +113,27 @@ def write(connection: Connection[Any], written: Written) -> None:
             ("predictions", written.predictions),
         ):
             _copy(connection, table, [{"model_run_id": name, **row} for row in rows])
+        # after the rows: whoever erases an athlete waits for this transaction, or was here first
+        _still_permitted(connection, name)
+
+
+def _still_permitted(connection: Connection[Any], name: str) -> None:
+    with reading("analytics.wearables_permissions"):
+        row = connection.execute(
+            """
+            select count(*) from model_output.run_devices as known
+            where known.model_run_id = %s and not exists (
+                select from analytics.wearables_permissions as permitted
+                where permitted.device_id = known.device_id and permitted.is_readable
+            )
+            """,
+            [name],
+        ).fetchone()
+    if row is not None and row[0]:
+        raise ModelError(
+            f"{row[0]} athletes withdrew while the model was fitted with their nights; nothing of "
+            "the run is kept. Fix: clutch fit again, without them."
+        )
 
 
 def _copy(connection: Connection[Any], table: str, rows: Sequence[Row]) -> None:

@@ -23,6 +23,7 @@ from tests.benchmarks.measuring import Spread, ratio
 from tests.benchmarks.workplace import Workplace
 from tests.ingestion.whoop.athletes import CLIENT_SECRET, KEY
 from tests.ingestion.whoop.deliveries import Delivery, deliver, encoded, event, mutated, signed
+from tests.ingestion.whoop.members import expecting_any_account
 from tests.support.dbt_runs import PROJECT_ROOT
 
 PER_SECOND = 200
@@ -65,6 +66,7 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
         ``{"answers, ms": {case: {"p50": ..., "p99": ..., "most": ...}}, "p99 beside bare": ...}``
     """
     settings = workplace.make_database("receiver")
+    expecting_any_account(settings)
     source = random.Random(1)
     times: dict[str, list[list[float]]] = {"bare": [], "receiver": [], "receiver, mixed": []}
     true: set[bytes] = set()

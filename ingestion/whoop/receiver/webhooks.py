@@ -15,6 +15,7 @@ status reason                    when
 401    wrong_signature           over the raw bytes, compared in constant time, before any parsing
 400    not_json                  no JSON object
 204    unknown_type              an event that does not concern us: WHOOP wants 2xx
+204    unknown_account           of an account that nobody connected, or whose athlete withdrew
 400    wrong_types               a known event whose fields are not what they must be
 409    trace_reused              a trace id that is stored with another event
 503    database_away             not stored: WHOOP sends it again
@@ -81,21 +82,44 @@ _Row = tuple[str, str, int, str, bytes, datetime]
 # in place of how often a delivery came before
 _OTHER_EVENT = -1
 _AWAY = -2
+_UNKNOWN = -3
 
 # A conflict counts as a duplicate when the event is the same; otherwise no row comes back. The
-# event is compared and not the bytes: a sender may write the same JSON in another way.
+# event is compared and not the bytes: a sender may write the same JSON in another way. Nothing is
+# kept of an account that nobody connected, or whose athlete withdrew; while a connection's account
+# is not known yet, a delivery may be its.
 _STORE = b"""
-    insert into operations.webhook_inbox as inbox
-        (trace_id, event_type, provider_user_id, object_id, body, signed_at)
-    select * from unnest(
-        %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::timestamptz[]
+    with came as (
+        select
+            delivery.*,
+            exists (
+                select from operations.wearable_connections as device
+                where
+                    device.status <> 'revoked'
+                    and coalesce(device.provider_user_id, delivery.provider_user_id)
+                    = delivery.provider_user_id
+            ) as is_known
+        from unnest(
+            %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::timestamptz[]
+        ) as delivery (trace_id, event_type, provider_user_id, object_id, body, signed_at)
+    ),
+
+    stored as (
+        insert into operations.webhook_inbox as inbox
+            (trace_id, event_type, provider_user_id, object_id, body, signed_at)
+        select trace_id, event_type, provider_user_id, object_id, body, signed_at
+        from came where is_known
+        on conflict (trace_id) do update set duplicates = inbox.duplicates + 1
+        where
+            inbox.event_type = excluded.event_type
+            and inbox.provider_user_id = excluded.provider_user_id
+            and inbox.object_id = excluded.object_id
+        returning trace_id, duplicates
     )
-    on conflict (trace_id) do update set duplicates = inbox.duplicates + 1
-    where
-        inbox.event_type = excluded.event_type
-        and inbox.provider_user_id = excluded.provider_user_id
-        and inbox.object_id = excluded.object_id
-    returning trace_id, duplicates
+
+    select trace_id, duplicates from stored
+    union all
+    select trace_id, -3 from came where not is_known
 """
 _COUNT = b"""
     insert into operations.webhook_refusals as refusals (reason, hour, refused)
@@ -191,6 +215,8 @@ class Webhooks:
             raise Refused(503, "database_away")
         if answer.result() == _OTHER_EVENT:
             raise Refused(409, "trace_reused")
+        if answer.result() == _UNKNOWN:
+            raise Refused(204, "unknown_account")
 
     async def _write(self) -> None:
         """Commit what waits, all that has gathered during the last commit at once."""

@@ -77,6 +77,20 @@ def give_consent(connection: psycopg.Connection[Any], player_id: str, **change: 
     return int(row[0])
 
 
+def expecting_any_account(settings: Settings) -> None:
+    """A connection whose account no record has told yet: a delivery of anybody may be its."""
+    with connect(settings, roles.INGEST) as connection:
+        connection.execute(
+            """
+            insert into operations.wearable_connections (
+                connection_id, player_id, consent_id, scopes
+            )
+            values (gen_random_uuid(), '203999', %s, '{}')
+            """,
+            [give_consent(connection, "203999")],
+        )
+
+
 def connected(
     settings: Settings,
     grant: Grant,

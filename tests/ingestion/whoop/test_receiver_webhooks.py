@@ -28,6 +28,7 @@ from tests.ingestion.whoop.deliveries import (
     mutated,
     signed,
 )
+from tests.ingestion.whoop.members import expecting_any_account
 from tests.replay import shared_nba_directory
 
 NOWHERE = "http://127.0.0.1:9"  # webhooks ask nothing of WHOOP
@@ -35,8 +36,16 @@ NOWHERE = "http://127.0.0.1:9"  # webhooks ask nothing of WHOOP
 TRUE_DELIVERIES = int(os.environ.get("CLUTCH_DELIVERIES", "300"))
 
 
+@pytest.fixture(autouse=True)
+def whoever_it_is(request: pytest.FixtureRequest) -> None:
+    """Deliveries here are of made-up accounts."""
+    if "database" in request.fixturenames:
+        expecting_any_account(request.getfixturevalue("database"))
+
+
 @pytest.fixture(scope="module")
 def receiver(module_database: Settings) -> Iterator[Receiver]:
+    expecting_any_account(module_database)
     with Receiver(module_database, whoop_settings(NOWHERE), ConsentSettings(), port=0) as running:
         yield running
 
@@ -210,6 +219,24 @@ def test_a_trace_id_of_another_event_changes_nothing(
     ):
         assert send(receiver, signed(encoded({**content, **change}), CLIENT_SECRET)) == 409
     assert inbox(module_database)[str(content["trace_id"])] == stored
+
+
+def test_nothing_is_kept_of_an_account_that_nobody_connected(database: Settings) -> None:
+    """Answered as any other: WHOOP need not know, and would send it again."""
+    chance = random.Random(6)
+    known, unknown, late = (
+        signed(encoded(event(chance, user_id=number)), CLIENT_SECRET)
+        for number in (990001, 990002, 990001)
+    )
+    with connect(database, INGEST) as connection:
+        connection.execute("update operations.wearable_connections set provider_user_id = 990001")
+    with Receiver(database, whoop_settings(NOWHERE), ConsentSettings(), port=0) as receiver:
+        assert [send(receiver, each) for each in (known, unknown, unknown)] == [204] * 3
+        with connect(database, INGEST) as connection:
+            connection.execute("update operations.wearable_connections set status = 'revoked'")
+        assert send(receiver, late) == 204
+    assert [row[1] for row in inbox(database).values()] == [990001]
+    assert refusals(database) == {"unknown_account": 3}
 
 
 def test_other_methods_are_refused(receiver: Receiver) -> None:
