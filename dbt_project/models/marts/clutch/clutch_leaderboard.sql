@@ -1,5 +1,6 @@
 -- Grain: one row per player and season, all finished games (var include_live_games: also those in progress).
 {{ config(materialized='view') }}
+{{ with_readers_rights() }}
 
 with scores as (
     select * from {{ ref('clutch_performance_scores') }}

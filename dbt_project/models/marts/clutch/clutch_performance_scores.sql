@@ -1,6 +1,7 @@
 -- Grain: one row per player, game and stretch of clutch time in which he was credited with an action.
 -- What he did beside what was known of his body before the game.
 {{ config(materialized='view') }}
+{{ with_readers_rights() }}
 
 select
     scores.player_id,

@@ -1,6 +1,9 @@
 -- Grain: one row per action in clutch time credited to an athlete who may be read.
 -- The body at the moment of the action: by its repaired wall clock, by tip-off where it has none.
+-- Shown at the moment of reading while he permits it.
+-- depends_on: {{ ref('wearables_permissions') }}
 {{ refilled_table() }}
+{{ shown_by_consent() }}
 
 with policies as (
     select * from {{ ref('recording_policies') }}

@@ -1,5 +1,6 @@
 -- Grain: one row per athlete who may be read: his newest night, and means over the last 7 and 28 dates before his last.
 {{ config(materialized='view') }}
+{{ with_readers_rights() }}
 
 with days as (
     select

@@ -1,6 +1,9 @@
 -- Grain: one row per athlete who connected a wearable and game of his, played or coming up within two days.
 -- What was known of his body at tip-off, and how good it is (docs/methods/pregame_baselines.md).
+-- Shown at the moment of reading while he permits it.
+-- depends_on: {{ ref('wearables_permissions') }}
 {{ refilled_table() }}
+{{ shown_by_consent() }}
 
 with weights as (
     select

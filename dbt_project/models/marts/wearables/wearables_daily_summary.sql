@@ -1,5 +1,8 @@
 -- Grain: one row per athlete and local date of waking; dates without a night are here with the reason.
+-- Shown at the moment of reading while he permits it.
+-- depends_on: {{ ref('wearables_permissions') }}
 {{ refilled_table() }}
+{{ shown_by_consent() }}
 
 with naps as (
     select

@@ -1,5 +1,8 @@
 -- Grain: one row per account that an athlete connected. No token is anywhere near.
+-- Shown at the moment of reading while he permits it.
+-- depends_on: {{ ref('wearables_permissions') }}
 {{ refilled_table() }}
+{{ shown_by_consent() }}
 
 with devices as (
     select * from {{ ref('stg_operations__wearable_devices') }}

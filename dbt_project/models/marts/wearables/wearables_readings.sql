@@ -1,4 +1,5 @@
--- Grain: one row per device, metric and time of reading. A view: it holds nothing that the models below it do not.
+-- Grain: one row per device, metric and time of reading, while the athlete permits it. A view: it holds nothing that the
+-- models below it do not.
 {{ config(materialized='view') }}
 
 with metrics as (
@@ -7,6 +8,11 @@ with metrics as (
 
 readings as (
     {{ every_wearable_reading() }}
+),
+
+permitted as (
+    select device_id from {{ ref('wearables_permissions') }}
+    where is_readable
 )
 
 select
@@ -27,3 +33,5 @@ select
     'whoop_v2' as data_source
 from readings
 inner join metrics on readings.metric_type = metrics.metric_type
+-- what the last build holds, while he permits it
+inner join permitted on readings.device_id = permitted.device_id
