@@ -1323,6 +1323,31 @@ def _revoking(settings: Settings) -> Iterator[Callable[[Any], bool]]:
             api.close()
 
 
+@consent.command("export")
+@click.option("--player", "player_id", required=True, help="NBA player id, e.g. 201939.")
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that is made, JSON, readable by this account only.",
+)
+@as_json
+def consent_export(player_id: str, output: Path, as_json: bool) -> None:
+    """Write everything that is stored of an athlete into one file, for himself."""
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy.export import export
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    written = export(settings, player_id, output)
+    if as_json:
+        click.echo(json.dumps({"path": str(written.path), "rows": written.rows}))
+        return
+    for name, count in written.rows.items():
+        click.echo(f"{count:8,} {name}")
+    click.echo(f"{sum(written.rows.values()):8,} rows in {written.path}")
+
+
 @consent.command("verify")
 @click.option(
     "--receipt",

@@ -83,13 +83,13 @@ def left_of(settings: Settings, person: Person) -> dict[str, int]:
         if not place.is_erased:
             continue
         with connect(settings, _writer(place)) as connection:
-            if not _is_there(connection, place):
+            if not is_there(connection, place):
                 continue
             row = connection.execute(
                 sql.SQL("select count(*) from {} where {}").format(
-                    _relation(place), _condition(place)
+                    relation(place), condition(place)
                 ),
-                _values(person),
+                values(person),
             ).fetchone()
         if row is not None and row[0]:
             found[place.name] = int(row[0])
@@ -105,11 +105,11 @@ def texts_that_hold(settings: Settings, needles: Sequence[str]) -> dict[str, int
         with connect(settings, roles.OWNER if place.schema == "operations" else _writer(place)) as (
             connection
         ):
-            if not _is_there(connection, place):
+            if not is_there(connection, place):
                 continue
             row = connection.execute(
                 sql.SQL("select count(*) from {} as row where row::text like any(%s)").format(
-                    _relation(place)
+                    relation(place)
                 ),
                 [[f"%{needle}%" for needle in needles]],
             ).fetchone()
@@ -136,9 +136,9 @@ def compact(settings: Settings, only: Sequence[str] = ()) -> Compaction:
         if not place.is_personal or (only and place.name not in only):
             continue
         with connect(settings, place.owner, autocommit=True) as connection:
-            if not _is_there(connection, place):
+            if not is_there(connection, place):
                 continue
-            connection.execute(sql.SQL("vacuum (full, analyze) {}").format(_relation(place)))
+            connection.execute(sql.SQL("vacuum (full, analyze) {}").format(relation(place)))
             done.tables += 1
     with _administrator(settings) as connection:
         for statement, meaning in (
@@ -195,24 +195,24 @@ def forget(settings: Settings, person: Person) -> Counter[str]:
                 "operations.consent_subjects",
             ),
         ):
-            deleted[name] += connection.execute(statement, _values(person)).rowcount
+            deleted[name] += connection.execute(statement, values(person)).rowcount
     return +deleted
 
 
 def _delete(settings: Settings, place: Place, person: Person) -> int:
     with connect(settings, _writer(place)) as connection:
-        if not _is_there(connection, place):
+        if not is_there(connection, place):
             return 0
         connection.execute(
-            sql.SQL("lock table {} in access exclusive mode").format(_relation(place))
+            sql.SQL("lock table {} in access exclusive mode").format(relation(place))
         )
-        statement = sql.SQL("delete from {} where {}").format(_relation(place), _condition(place))
+        statement = sql.SQL("delete from {} where {}").format(relation(place), condition(place))
         ((way, column), *_) = place.keys
         if way == "unlink":
             statement = sql.SQL("update {} set {} = null where {}").format(
-                _relation(place), sql.Identifier(column), _condition(place)
+                relation(place), sql.Identifier(column), condition(place)
             )
-        return connection.execute(statement, _values(person)).rowcount
+        return connection.execute(statement, values(person)).rowcount
 
 
 _FOUND = {
@@ -221,19 +221,22 @@ _FOUND = {
     "account": sql.SQL("{} = any(%(accounts)s)"),
     "player": sql.SQL("{} = %(player)s"),
     "origin": sql.SQL("split_part({}, ' ', 1) = any(%(ids)s)"),
+    "last": sql.SQL("{}::text = any(%(ids)s::text[] || array[%(player)s::text])"),
     "run": sql.SQL(
         "{} in (select model_run_id from model_output.run_devices where device_id = any(%(ids)s))"
     ),
 }
 
 
-def _condition(place: Place) -> sql.Composable:
+def condition(place: Place) -> sql.Composable:
+    """Which rows of a table are a person's; of :func:`values`."""
     return sql.SQL(" or ").join(
         _FOUND[way].format(sql.Identifier(column)) for way, column in place.keys
     )
 
 
-def _values(person: Person) -> dict[str, Any]:
+def values(person: Person) -> dict[str, Any]:
+    """Parameters of :func:`condition`."""
     return {
         "player": person.player_id,
         "ids": list(person.connection_ids),
@@ -245,11 +248,13 @@ def _writer(place: Place) -> str:
     return _WRITERS.get(place.schema, place.owner)
 
 
-def _relation(place: Place) -> sql.Identifier:
+def relation(place: Place) -> sql.Identifier:
+    """A table's name in a statement."""
     return sql.Identifier(place.schema, place.table)
 
 
-def _is_there(connection: psycopg.Connection[Any], place: Place) -> bool:
+def is_there(connection: psycopg.Connection[Any], place: Place) -> bool:
+    """Whether a table has been made."""
     row = connection.execute("select to_regclass(%s) is not null", [place.name]).fetchone()
     return bool(row and row[0])
 

@@ -127,6 +127,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             with connect(settings, roles.MODEL) as connection:
                 fitted = run.fit(connection)
             assert fitted.run["used_wearables"], fitted.run["refusal_reasons"]
+            leave_traces(settings, athletes(settings)[0])
             yield World(team, target, _environment(team))
 
 
@@ -201,11 +202,46 @@ def test_the_register_names_every_schema_that_data_are_in(world: World) -> None:
     assert schemas <= set(SCHEMAS)
 
 
+def test_p8_an_athlete_gets_everything_that_is_stored_of_him(world: World, tmp_path: Path) -> None:
+    settings = world.settings
+    athlete, *others = athletes(settings)
+    path = tmp_path / "his.json"
+    done = world.clutch(
+        "consent", "export", "--player", athlete.player_id, "--output", str(path), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    written = json.loads(path.read_text())
+    assert {name: len(found["rows"]) for name, found in written["places"].items()} == json.loads(
+        done.stdout
+    )["rows"]
+    stored = rows_of(settings, athlete)
+    assert len(stored) > 25
+    assert {name: len(written["places"][name]["rows"]) for name in stored} == stored
+    assert written["decisions"][0]["decision"] == "granted"
+    assert "WHOOP" in written["decisions"][0]["text"]
+    text = path.read_text()
+    needles = values_of(settings, athlete, others).texts
+    assert [needle for needle in needles if needle not in text] == []
+    assert not any(str(other.connection_id) in text for other in others)
+    with administrator(settings) as connection:
+        tokens = connection.execute(
+            "select encode(access_token, 'escape') from operations.wearable_tokens"
+        ).fetchall()
+    assert tokens
+    assert not any(token in text for (token,) in tokens)
+    # a file that is there stays as it is
+    again = world.clutch("consent", "export", "--player", athlete.player_id, "--output", str(path))
+    assert again.returncode == 1
+    assert path.read_text() == text
+    nobody = world.clutch("consent", "export", "--player", "1", "--output", str(tmp_path / "x"))
+    assert nobody.returncode == 2
+
+
 def test_p5_a_canary_is_nowhere_after_his_withdrawal(world: World) -> None:
     """Killed at every step and begun again; then every table, dump, file and log is searched."""
     settings = world.settings
     canary, *others = athletes(settings)
-    leave_traces(settings, canary)
     assert withdrawal.unfinished(settings) == []
     found = values_of(settings, canary, others)
     # a number of a body may by chance be one of a game as well; were many, it would be no chance
