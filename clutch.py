@@ -1390,6 +1390,40 @@ def consent_verify(receipts: tuple[str, ...], as_json: bool) -> None:
         )
 
 
+@cli.command()
+@as_json
+def retention(as_json: bool) -> None:
+    """Delete what is older than its rule allows (docs/privacy.md); for cron, once a day.
+
+    An athlete whose permission has been over for 30 days is erased as if he had withdrawn. Exit
+    code 3: WHOOP has to confirm an end of access yet.
+    """
+    from datetime import UTC
+
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import retention as rules
+    from ingestion.privacy import withdrawal
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    now = datetime.now(UTC)
+    deleted = rules.sweep(settings, now)
+    with _revoking(settings) as revoke:
+        erased = [
+            withdrawal.proceed(settings, withdrawal.begin(settings, player_id), revoke)
+            for player_id in rules.overdue(settings, now)
+        ]
+    receipts = [each.receipt() for each in erased]
+    if as_json:
+        click.echo(json.dumps({"deleted": deleted, "erased": receipts}))
+    else:
+        for name, count in deleted.items():
+            click.echo(f"{count:8,} rows of {name}")
+        click.echo(f"{len(receipts):8,} athletes erased whose permission was over")
+    if not all(each.is_over for each in erased):
+        sys.exit(3)
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],

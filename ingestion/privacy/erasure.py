@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -55,6 +55,27 @@ class Compaction:
     remarks: list[str] = field(default_factory=list)
 
 
+class _Sessions:
+    """One session for each role: 165 tables are looked at several times."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: dict[str, psycopg.Connection[Any]] = {}
+
+    def __enter__(self) -> _Sessions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open.values():
+            connection.close()
+
+    def of(self, role: str) -> psycopg.Connection[Any]:
+        """A session in which every statement commits by itself."""
+        if role not in self._open:
+            self._open[role] = connect(self._settings, role, autocommit=True)
+        return self._open[role]
+
+
 def erase(settings: Settings, person: Person) -> Counter[str]:
     """Delete a person's rows everywhere but where the end at WHOOP still needs them.
 
@@ -67,11 +88,11 @@ def erase(settings: Settings, person: Person) -> Counter[str]:
         ClutchError: If the database cannot be reached.
     """
     deleted: Counter[str] = Counter()
-    for _ in range(PASSES):
-        for place in places():
-            if not place.is_erased:
-                continue
-            deleted[place.name] += _delete(settings, place, person)
+    with _Sessions(settings) as sessions:
+        for _ in range(PASSES):
+            for place in places():
+                if place.is_erased:
+                    deleted[place.name] += _delete(sessions.of(writer(place)), place, person)
     shutil.rmtree(settings.state_directory / "dlt" / "whoop", ignore_errors=True)
     return +deleted
 
@@ -79,11 +100,10 @@ def erase(settings: Settings, person: Person) -> Counter[str]:
 def left_of(settings: Settings, person: Person) -> dict[str, int]:
     """Rows of a person that are still there, by table; ``last`` places are not looked at."""
     found = {}
-    for place in places():
-        if not place.is_erased:
-            continue
-        with connect(settings, _writer(place)) as connection:
-            if not is_there(connection, place):
+    with _Sessions(settings) as sessions:
+        for place in places():
+            connection = sessions.of(writer(place))
+            if not place.is_erased or not is_there(connection, place):
                 continue
             row = connection.execute(
                 sql.SQL("select count(*) from {} where {}").format(
@@ -91,21 +111,18 @@ def left_of(settings: Settings, person: Person) -> dict[str, int]:
                 ),
                 values(person),
             ).fetchone()
-        if row is not None and row[0]:
-            found[place.name] = int(row[0])
+            if row is not None and row[0]:
+                found[place.name] = int(row[0])
     return found
 
 
 def texts_that_hold(settings: Settings, needles: Sequence[str]) -> dict[str, int]:
     """Rows of tables that can be personal in whose columns, as text, one of some words stands."""
     found = {}
-    for place in places():
-        if not place.is_personal or not place.is_erased:
-            continue
-        with connect(settings, roles.OWNER if place.schema == "operations" else _writer(place)) as (
-            connection
-        ):
-            if not is_there(connection, place):
+    with _Sessions(settings) as sessions:
+        for place in places():
+            connection = sessions.of(roles.OWNER if place.schema == "operations" else writer(place))
+            if not place.is_personal or not place.is_erased or not is_there(connection, place):
                 continue
             row = connection.execute(
                 sql.SQL("select count(*) from {} as row where row::text like any(%s)").format(
@@ -113,8 +130,8 @@ def texts_that_hold(settings: Settings, needles: Sequence[str]) -> dict[str, int
                 ),
                 [[f"%{needle}%" for needle in needles]],
             ).fetchone()
-        if row is not None and row[0]:
-            found[place.name] = int(row[0])
+            if row is not None and row[0]:
+                found[place.name] = int(row[0])
     return found
 
 
@@ -132,27 +149,16 @@ def compact(settings: Settings, only: Sequence[str] = ()) -> Compaction:
         ClutchError: If the database cannot be reached.
     """
     done = Compaction()
-    for place in places():
-        if not place.is_personal or (only and place.name not in only):
-            continue
-        with connect(settings, place.owner, autocommit=True) as connection:
-            if not is_there(connection, place):
+    with _Sessions(settings) as sessions:
+        for place in places():
+            if not place.is_personal or (only and place.name not in only):
                 continue
-            connection.execute(sql.SQL("vacuum (full, analyze) {}").format(relation(place)))
-            done.tables += 1
+            connection = sessions.of(place.owner)
+            if is_there(connection, place):
+                connection.execute(sql.SQL("vacuum (full, analyze) {}").format(relation(place)))
+                done.tables += 1
     with _administrator(settings) as connection:
-        for statement, meaning in (
-            (
-                "vacuum full pg_catalog.pg_statistic",
-                "the planner's statistics may hold single values until they are made anew",
-            ),
-            ("checkpoint", "old pages stay in the write-ahead log until the next checkpoints"),
-            (
-                "select pg_switch_wal()",
-                "the current segment of the write-ahead log stays until it is full",
-            ),
-            ("checkpoint", "old pages stay in the write-ahead log until the next checkpoints"),
-        ):
+        for statement, meaning in _OF_THE_SERVER:
             try:
                 connection.execute(statement)
             except psycopg.errors.InsufficientPrivilege:
@@ -165,6 +171,22 @@ def compact(settings: Settings, only: Sequence[str] = ()) -> Compaction:
             "docs/privacy.md says for how long they may keep what was deleted"
         )
     return done
+
+
+# The log's segment that is being written cannot go: the next one is begun, and what is before it
+# goes with the second checkpoint.
+_OF_THE_SERVER: tuple[tuple[LiteralString, str], ...] = (
+    (
+        "vacuum full pg_catalog.pg_statistic",
+        "the planner's statistics may hold single values until they are made anew",
+    ),
+    ("checkpoint", "old pages stay in the write-ahead log until the next checkpoints"),
+    (
+        "select pg_switch_wal()",
+        "the current segment of the write-ahead log stays until it is full",
+    ),
+    ("checkpoint", "old pages stay in the write-ahead log until the next checkpoints"),
+)
 
 
 def forget(settings: Settings, person: Person) -> Counter[str]:
@@ -199,19 +221,19 @@ def forget(settings: Settings, person: Person) -> Counter[str]:
     return +deleted
 
 
-def _delete(settings: Settings, place: Place, person: Person) -> int:
-    with connect(settings, _writer(place)) as connection:
-        if not is_there(connection, place):
-            return 0
+def _delete(connection: psycopg.Connection[Any], place: Place, person: Person) -> int:
+    if not is_there(connection, place):
+        return 0
+    statement = sql.SQL("delete from {} where {}").format(relation(place), condition(place))
+    ((way, column), *_) = place.keys
+    if way == "unlink":
+        statement = sql.SQL("update {} set {} = null where {}").format(
+            relation(place), sql.Identifier(column), condition(place)
+        )
+    with connection.transaction():
         connection.execute(
             sql.SQL("lock table {} in access exclusive mode").format(relation(place))
         )
-        statement = sql.SQL("delete from {} where {}").format(relation(place), condition(place))
-        ((way, column), *_) = place.keys
-        if way == "unlink":
-            statement = sql.SQL("update {} set {} = null where {}").format(
-                relation(place), sql.Identifier(column), condition(place)
-            )
         return connection.execute(statement, values(person)).rowcount
 
 
@@ -244,7 +266,8 @@ def values(person: Person) -> dict[str, Any]:
     }
 
 
-def _writer(place: Place) -> str:
+def writer(place: Place) -> str:
+    """The role that may delete in a table."""
     return _WRITERS.get(place.schema, place.owner)
 
 

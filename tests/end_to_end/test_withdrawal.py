@@ -287,7 +287,6 @@ def test_p5_a_canary_is_nowhere_after_his_withdrawal(world: World) -> None:
     assert {each: rows_of(settings, each) for each in others} == kept
 
     # and nothing brings him back: a delivery that comes again, a sync, a build, a fit
-    build(settings, world.target, *WITHOUT_TESTS)
     world.team.read(show_progress=False)
     build(settings, world.target, *WITHOUT_TESTS)
     with connect(settings, roles.MODEL) as connection:
