@@ -6,7 +6,8 @@ data as :mod:`modeling.clutch_skill.model`, nothing integrated out, no sums over
 and margin enter with their mean of the cell; their scatter within a cell is all that is left out.
 
 A process of its own, because PyTensor reads its settings once:
-``python -m tests.benchmarks.clutch_skill_rows URL SEASON TUNE DRAWS CHAINS SEED`` prints JSON.
+``python -m tests.benchmarks.clutch_skill_rows URL SEASON TUNE DRAWS CHAINS SEED`` prints a line of
+JSON before it samples and one after.
 """
 
 from __future__ import annotations
@@ -98,7 +99,16 @@ def main(url: str, season: str, tune: int, draws: int, chains: int, seed: int) -
         before = time.monotonic()
         for _ in range(20):
             gradient(point)
-        gradient_seconds = (time.monotonic() - before) / 20
+        facts = {
+            "cells": len(observations.cells.row),
+            "parameters": int(sum(np.size(each) for each in point.values())),
+            "linker": str(pytensor.config.linker),
+            "compiler": str(pytensor.config.cxx) or "none",
+            "compile": compiled - started,
+            "gradient": (time.monotonic() - before) / 20,
+        }
+        # at once: whoever waits may not wait for the draws
+        print(json.dumps(facts), flush=True)
         trace = pm.sample(
             draws=draws,
             tune=tune,
@@ -114,12 +124,6 @@ def main(url: str, season: str, tune: int, draws: int, chains: int, seed: int) -
     of_terms = float(az.ess(trace, var_names=["terms"])["terms"].min())
     own = az.ess(trace, var_names=["own"])["own"].values
     return {
-        "cells": len(observations.cells.row),
-        "parameters": int(sum(np.size(each) for each in point.values())),
-        "linker": str(pytensor.config.linker),
-        "compiler": str(pytensor.config.cxx) or "none",
-        "compile": compiled - started,
-        "gradient": gradient_seconds,
         "sample": seconds,
         "share_of_draws": draws / (draws + tune),
         "steps": float(trace.sample_stats["n_steps"].mean()),

@@ -56,10 +56,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [
-        "staging.stg_nba__actions_cdn",
-        "analytics.clutch_player_a",
-    ],
+    # after everything that is incremental by game has begun
+    ["analytics.clutch_player_a"],
 )
 def test_kill_dbt_while_it_builds(
     model: str,

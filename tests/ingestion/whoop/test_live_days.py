@@ -244,7 +244,6 @@ MARKS = {
 @pytest.mark.parametrize(
     "rates",
     [
-        {},
         {
             "lost_rate": 0.2,
             "duplicate_rate": 0.2,
@@ -256,7 +255,7 @@ MARKS = {
             "clock_skew_seconds": 120,
         },
     ],
-    ids=["alone", "with every rate"],
+    ids=["with every rate"],
 )
 def test_the_whole_fault_script_ends_in_the_tables_of_a_faultless_run(
     database: Settings, tmp_path: Path, rates: dict[str, float]

@@ -26,6 +26,7 @@ from tests.ingestion.whoop.athletes import (
     whoop_settings,
 )
 from tests.ingestion.whoop.deliveries import PATH, encoded, event, signed
+from tests.ingestion.whoop.members import expecting_any_account
 from tests.ingestion.whoop.scripted_whoop import ScriptedWhoop
 
 
@@ -148,6 +149,7 @@ def test_killed_at_the_callback(
 def test_killed_at_a_delivery(
     module_database: Settings, healthy: Receiver, service: ScriptedWhoop, step: str
 ) -> None:
+    expecting_any_account(module_database)
     content = event(random.Random(step))
     delivery = signed(encoded(content), CLIENT_SECRET)
     assert delivery.timestamp is not None
