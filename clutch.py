@@ -106,6 +106,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ingestion.consent import END_REASONS
 from ingestion.errors import ClutchError
 from ingestion.settings import Settings
 from modeling.clutch_skill import SEED
@@ -657,10 +658,10 @@ def ingest_whoop(
     from ingestion.whoop.settings import WhoopSettings
 
     settings, whoop = Settings.load(), WhoopSettings.load()
+    if follow and (player_id or backfill_days or as_json):
+        raise click.UsageError("--follow goes alone. Fix: leave the other options out")
     _go_on_with_withdrawals(settings)
     if follow:
-        if player_id or backfill_days or as_json:
-            raise click.UsageError("--follow goes alone. Fix: leave the other options out")
         console = Console(stderr=True)
         sync.follow(
             settings,
@@ -1220,7 +1221,7 @@ def consent_list(as_json: bool) -> None:
 @click.option(
     "--reason",
     required=True,
-    type=click.Choice(["trade", "waiver", "contract_end"]),
+    type=click.Choice(END_REASONS),
     help="What closed the audience that he permitted.",
 )
 def consent_end(player_id: str, reason: str) -> None:

@@ -24,8 +24,6 @@ DECLINED = "declined"
 WITHDRAWN = "withdrawn"
 ENDED = "ended"
 
-END_REASONS = ("trade", "waiver", "contract_end")
-"""Events that close the audience of a team: what it was allowed it is not any more."""
 
 # First number of our own for pg_advisory_xact_lock(int, int): "cons" in ASCII; the second is the
 # athlete.
@@ -103,7 +101,7 @@ def append(
         audience: Who may see the athlete's own values.
         scopes: WHOOP scopes that the athlete was asked for.
         days: How long a grant lasts.
-        reason: Of an end, one of :data:`END_REASONS`.
+        reason: Of an end, one of :data:`ingestion.consent.END_REASONS`.
 
     Raises:
         psycopg.errors.IntegrityError: If the text is unknown, a grant lacks purpose or end, or an
@@ -138,14 +136,7 @@ def newest(connection: psycopg.Connection[Any], player_id: str) -> Entry | None:
             """
             select
                 consent_id, player_id, decision, text_version, purposes, audience, scopes,
-                recorded_at, expires_at, entry_hash,
-                coalesce(
-                    text_version = (
-                        select text_version from operations.consent_texts_in_force
-                        order by number desc limit 1
-                    ),
-                    true
-                ) as has_words_in_force
+                recorded_at, expires_at, has_words_in_force, entry_hash
             from operations.consents where player_id = %s order by consent_id desc limit 1
             """,
             [player_id],
@@ -252,7 +243,7 @@ def end(connection: psycopg.Connection[Any], player_id: str, reason: str) -> Ent
     Args:
         connection: As role ``clutch_ingest``; the caller commits.
         player_id: NBA player id.
-        reason: One of :data:`END_REASONS`.
+        reason: One of :data:`ingestion.consent.END_REASONS`.
 
     Returns:
         The grant, or None if there was none to close.

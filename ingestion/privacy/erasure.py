@@ -192,32 +192,11 @@ _OF_THE_SERVER: tuple[tuple[LiteralString, str], ...] = (
 def forget(settings: Settings, person: Person) -> Counter[str]:
     """Delete what was kept for the end at WHOOP: tokens, connections, and who the athlete was."""
     deleted: Counter[str] = Counter()
-    with connect(settings, roles.INGEST) as connection:
-        for statement, name in (
-            (
-                "delete from operations.oauth_attempts where player_id = %(player)s",
-                "operations.oauth_attempts",
-            ),
-            (
-                "delete from operations.wearable_tokens where connection_id::text = any(%(ids)s)",
-                "operations.wearable_tokens",
-            ),
-            (
-                "update operations.whoop_requests set connection_id = null"
-                " where connection_id::text = any(%(ids)s)",
-                "operations.whoop_requests",
-            ),
-            (
-                "delete from operations.wearable_connections"
-                " where connection_id::text = any(%(ids)s)",
-                "operations.wearable_connections",
-            ),
-            (
-                "delete from operations.consent_subjects where player_id = %(player)s",
-                "operations.consent_subjects",
-            ),
-        ):
-            deleted[name] += connection.execute(statement, values(person)).rowcount
+    with _Sessions(settings) as sessions:
+        # against their order: tokens before the connections that they hang on
+        for place in reversed(places()):
+            if place.keys and place.keys[0][0] == "last":
+                deleted[place.name] += _delete(sessions.of(writer(place)), place, person)
     return +deleted
 
 

@@ -30,6 +30,7 @@ from ingestion.sandbox.demo import FirstTeam, first_team
 from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
 from ingestion.settings import PROJECT_ROOT, Settings
 from modeling.clutch_skill import run
+from tests.ingestion.whoop.members import environment
 from tests.support.dbt_runs import WITHOUT_TESTS, build
 from tests.support.states import NOWHERE, temporary_state
 
@@ -130,22 +131,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 fitted = run.fit(connection)
             assert fitted.run["used_wearables"], fitted.run["refusal_reasons"]
             leave_traces(settings, athletes(settings)[0])
-            yield World(team, target, _environment(team))
-
-
-def _environment(team: FirstTeam) -> dict[str, str]:
-    whoop = team.whoop
-    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return {
-        **kept,
-        "CLUTCH_STATE_DIR": str(team.settings.state_directory),
-        "WHOOP_API_BASE_URL": whoop.api_base_url,
-        "WHOOP_OAUTH_BASE_URL": whoop.oauth_base_url,
-        "WHOOP_CLIENT_ID": whoop.client_id,
-        "WHOOP_CLIENT_SECRET": whoop.client_secret,
-        "WHOOP_REDIRECT_URI": whoop.redirect_uri,
-        "ENCRYPTION_KEY": ",".join(whoop.encryption_keys),
-    }
+            yield World(team, target, {**os.environ, **environment(team.whoop, settings)})
 
 
 def athletes(settings: Settings) -> list[Athlete]:

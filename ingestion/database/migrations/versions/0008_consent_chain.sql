@@ -184,21 +184,26 @@ select
     ledger.recorded_at,
     ledger.expires_at,
     ledger.entry_hash,
+    words.are_in_force as has_words_in_force,
     ledger.decision = 'granted'
     and ledger.expires_at > now()
-    and coalesce(
-        ledger.text_version = (
-            select in_force.text_version from operations.consent_texts_in_force as in_force
-            order by in_force.number desc limit 1
-        ),
-        true
-    )
+    and words.are_in_force
     and not exists (
         select from operations.consent_ledger as later
         where later.subject_hash = ledger.subject_hash and later.consent_id > ledger.consent_id
     ) as is_live
 from operations.consent_ledger as ledger
-inner join operations.consent_subjects as subject on ledger.subject_hash = subject.subject_hash;
+inner join operations.consent_subjects as subject on ledger.subject_hash = subject.subject_hash
+cross join lateral (
+    select
+        coalesce(
+            ledger.text_version = (
+                select in_force.text_version from operations.consent_texts_in_force as in_force
+                order by in_force.number desc limit 1
+            ),
+            true
+        ) as are_in_force
+) as words;
 
 comment on view operations.consents is
 'Decisions of athletes who are not erased, by player. A decision is inserted here; nothing is changed or deleted.';
@@ -214,6 +219,7 @@ comment on column operations.consents.devices is 'Kinds of device whose records 
 comment on column operations.consents.recorded_at is 'When the athlete decided (UTC).';
 comment on column operations.consents.expires_at is 'End of the permission (UTC); null for a decision that permits nothing.';
 comment on column operations.consents.entry_hash is 'Hash of the entry in the ledger.';
+comment on column operations.consents.has_words_in_force is 'Whether its text is still what athletes are asked.';
 comment on column operations.consents.is_live is
 'Whether it permits reading now: his newest decision, a grant that has not expired, under the text in force.';
 

@@ -43,27 +43,23 @@ comment on column operations.withdrawals.erased_rows is 'Rows deleted, by table.
 comment on column operations.withdrawals.remarks is 'What could not be done, and what that means.';
 
 -- While a withdrawal is under way nothing new may begin that it would take along.
-create or replace function operations.record_consent() returns trigger language plpgsql
-security definer set search_path = pg_catalog as $$
+create function operations.refuse_grant_while_withdrawing() returns trigger language plpgsql as $$
 begin
     if new.decision = 'granted' and exists (
         select from operations.withdrawals as withdrawal
-        where withdrawal.player_id = new.player_id and withdrawal.finished_at is null
+        where withdrawal.subject_hash = new.subject_hash and withdrawal.finished_at is null
     ) then
         raise exception 'a withdrawal of this athlete is not over yet' using errcode = 'object_in_use';
     end if;
-    insert into operations.consent_ledger (
-        subject_hash, decision, reason, text_version, purposes, audience, scopes, devices, recorded_at, expires_at
-    )
-    values (
-        operations.consent_subject(new.player_id), new.decision, new.reason, new.text_version,
-        new.purposes, new.audience, new.scopes, coalesce(new.devices, '{whoop}'),
-        coalesce(new.recorded_at, now()), new.expires_at
-    )
-    returning consent_id, entry_hash, recorded_at into new.consent_id, new.entry_hash, new.recorded_at;
     return new;
 end
 $$;
+
+comment on function operations.refuse_grant_while_withdrawing() is
+'Trigger of the consent ledger: no permission while the athlete''s withdrawal is under way.';
+
+create trigger consent_ledger_while_withdrawing before insert on operations.consent_ledger
+for each row execute function operations.refuse_grant_while_withdrawing();
 
 -- the role that withdraws has to find the athlete's hash and to destroy its salt
 grant select (player_id, subject_hash), delete on operations.consent_subjects to clutch_ingest;
