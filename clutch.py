@@ -200,7 +200,7 @@ def demo(game_count: int, seed: int) -> None:
     print_predictions(settings, console)
     print_readiness(settings, console)
     console.print(
-        f"Look around as the BI role: psql '{_bi_url(settings)}'\n"
+        f"Look around as the medical staff: psql '{_reader_url(settings)}'\n"
         "Real games: clutch ingest nba --season 2026-27, then dbt build (docs/runbook.md).",
         soft_wrap=True,
         highlight=False,
@@ -230,11 +230,11 @@ def _demo_settings(settings: Settings) -> Settings:
     )
 
 
-def _bi_url(settings: Settings) -> str:
+def _reader_url(settings: Settings) -> str:
     from ingestion.database.connection import role_url
-    from ingestion.database.roles import BI
+    from ingestion.database.roles import MEDICAL
 
-    return role_url(settings, BI)
+    return role_url(settings, MEDICAL, purpose="readiness")
 
 
 def run_dbt(arguments: Sequence[str], settings: Settings, console: Console) -> None:
@@ -380,11 +380,11 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
 def print_leaderboard(
     settings: Settings, console: Console, least_games: int = 10, rows: int = 10
 ) -> None:
-    """Print the top of the newest season, read as the BI role reads it."""
+    """Print the top of the newest season, read as the medical staff reads it."""
     from ingestion.database.connection import connect
-    from ingestion.database.roles import BI
+    from ingestion.database.roles import MEDICAL
 
-    with connect(settings, BI) as connection:
+    with connect(settings, MEDICAL, purpose="readiness") as connection:
         players = connection.execute(
             """
             select
@@ -422,11 +422,11 @@ def print_leaderboard(
 
 
 def print_predictions(settings: Settings, console: Console, rows: int = 5) -> None:
-    """Print what the run in force says of players and effects, read as the BI role reads it."""
+    """Print what the run in force says of players and effects, as the medical staff reads it."""
     from ingestion.database.connection import connect
-    from ingestion.database.roles import BI
+    from ingestion.database.roles import MEDICAL
 
-    with connect(settings, BI) as connection:
+    with connect(settings, MEDICAL, purpose="readiness") as connection:
         players = connection.execute(
             """
             select full_name, clutch_attempts, overall_skill, clutch_deviation,
@@ -466,9 +466,9 @@ def print_predictions(settings: Settings, console: Console, rows: int = 5) -> No
 def print_readiness(settings: Settings, console: Console) -> None:
     """Print what was known of athletes before the last game that any of them played."""
     from ingestion.database.connection import connect
-    from ingestion.database.roles import BI
+    from ingestion.database.roles import MEDICAL
 
-    with connect(settings, BI) as connection:
+    with connect(settings, MEDICAL, purpose="readiness") as connection:
         athletes = connection.execute(
             """
             select
@@ -537,14 +537,15 @@ def db_stop() -> None:
 @click.option(
     "--role", default="clutch_bi", show_default=True, help="Role that the session acts as."
 )
-def db_url(role: str) -> None:
+@click.option("--purpose", help="What an audience reads athletes' values for, e.g. readiness.")
+def db_url(role: str, purpose: str | None) -> None:
     """Print the address for a session of a role; it holds the password that DATABASE_URL holds."""
     from ingestion.database.connection import role_url
     from ingestion.database.roles import ALL_ROLES
 
     if role not in ALL_ROLES:
         raise click.BadParameter(f"{role!r} is none of {', '.join(ALL_ROLES)}", param_hint="--role")
-    click.echo(role_url(Settings.load(), role))
+    click.echo(role_url(Settings.load(), role, purpose))
 
 
 @db.command("migrate")
@@ -1402,12 +1403,14 @@ def retention(as_json: bool) -> None:
     from datetime import UTC
 
     from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import reads, withdrawal
     from ingestion.privacy import retention as rules
-    from ingestion.privacy import withdrawal
 
     settings = Settings.load()
     ensure_ready(settings)
     now = datetime.now(UTC)
+    # before the server's log is turned over
+    reads.collect(settings)
     deleted = rules.sweep(settings, now)
     with _revoking(settings) as revoke:
         erased = [
@@ -1423,6 +1426,90 @@ def retention(as_json: bool) -> None:
         click.echo(f"{len(receipts):8,} athletes erased whose permission was over")
     if not all(each.is_over for each in erased):
         sys.exit(3)
+
+
+@cli.group()
+def access() -> None:
+    """Who may read what, and who did."""
+
+
+@access.command("check")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the whole matrix as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable result.")
+def access_check(output: Path | None, as_json: bool) -> None:
+    """Compare every role's rights on everything with those that are meant; 1 on a surprise."""
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import access as rights
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    found = rights.matrix(settings)
+    if output is not None:
+        rights.write(found, output)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "cells": len(found.cells),
+                    "surprises": found.surprises,
+                    "people": found.people,
+                }
+            )
+        )
+    else:
+        for line in found.surprises:
+            click.echo(line)
+        for name, held in found.people.items():
+            click.echo(f"login {name}: {', '.join(held)}")
+        click.echo(
+            f"{len(found.cells):,} combinations of role, object and column: "
+            f"{len(found.surprises)} surprises"
+        )
+    if found.surprises:
+        sys.exit(1)
+
+
+@access.command("log")
+@click.option("--player", "player_id", help="Only reads that could show this athlete's values.")
+@click.option("--days", default=30, show_default=True, help="How far back.")
+@click.option(
+    "--from",
+    "log_file",
+    type=click.Path(path_type=Path),
+    help="A log file of the server, where it does not show its own.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable result.")
+def access_log(player_id: str | None, days: int, log_file: Path | None, as_json: bool) -> None:
+    """File what the server's log says of reads of athletes' values, and show it.
+
+    Run it daily where the server's log is turned over: lines that were not filed go with it.
+    """
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import reads
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    collected = reads.collect(settings, log_file)
+    found = (
+        reads.newest(settings, days) if player_id is None else reads.of_athlete(settings, player_id)
+    )
+    if as_json:
+        click.echo(json.dumps({"added": collected.added, "reads": found}, default=str))
+    else:
+        for read in found:
+            click.echo("  ".join(_shown(value) for value in read.values()))
+        click.echo(f"{collected.added:,} new lines from {', '.join(collected.sources) or 'no log'}")
+    if not collected.sources:
+        raise ClutchError(
+            "the database server does not show its log. Fix: let its administrator fetch it, and "
+            "give it with --from."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 CHECKS: dict[str, list[str]] = {

@@ -1,6 +1,7 @@
 {#-
 Rows of athletes are shown while they permit it, at the moment of reading: row security on the tables that hold them, whatever the
-last build left there. `wearables_permissions` is a view on the consent ledger. The role that builds owns the tables and sees all.
+last build left there. `wearables_permissions` is a view on the consent ledger that knows who asks and what for. Each read is noted first
+(operations.note_wearable_read, which also refuses a session without a purpose). The role that builds owns the tables and sees all.
 -#}
 {% macro shown_by_consent() -%}
     {{ config(post_hook="{{ enable_consent_rows() }}") }}
@@ -13,21 +14,39 @@ last build left there. `wearables_permissions` is a view on the consent ledger. 
 
 {% macro default__enable_consent_rows() -%}select 1{%- endmacro %}
 
+{#- Policies are told apart by a hash of their text: another text replaces the one that an earlier build left. -#}
 {% macro postgres__enable_consent_rows() -%}
     {%- set permitted = ref('wearables_permissions') -%}
+    {%- set condition -%}
+        case
+            when (select operations.note_wearable_read('{{ this.identifier }}')) then
+                -- a date or game without a night has no account: his any one will do. One set, asked for once
+                coalesce(device_id, 'player ' || player_id) in (
+                    select known.name
+                    from {{ permitted }} as permitted
+                    cross join lateral (
+                        values (permitted.device_id), ('player ' || permitted.player_id)
+                    ) as known (name)
+                )
+            else false
+        end
+    {%- endset -%}
+    {%- set policy_name = 'while_permitted_' ~ local_md5(condition)[:8] -%}
     do $policy$
+    declare
+        old_policy text;
     begin
         if not exists (
             select from pg_policies
-            where schemaname = '{{ this.schema }}' and tablename = '{{ this.identifier }}' and policyname = 'while_permitted'
+            where schemaname = '{{ this.schema }}' and tablename = '{{ this.identifier }}' and policyname = '{{ policy_name }}'
         ) then
-            create policy while_permitted on {{ this }} for select using (
-                device_id in (select permitted.device_id from {{ permitted }} as permitted where permitted.is_readable)
-                or (
-                    device_id is null
-                    and player_id in (select permitted.player_id from {{ permitted }} as permitted where permitted.is_readable)
-                )
-            );
+            for old_policy in
+                select policyname from pg_policies
+                where schemaname = '{{ this.schema }}' and tablename = '{{ this.identifier }}'
+            loop
+                execute format('drop policy %I on {{ this }}', old_policy);
+            end loop;
+            create policy {{ policy_name }} on {{ this }} for select using ({{ condition }});
             alter table {{ this }} enable row level security;
         end if;
     end
@@ -46,3 +65,44 @@ last build left there. `wearables_permissions` is a view on the consent ledger. 
 {% macro default__use_readers_rights() -%}select 1{%- endmacro %}
 
 {% macro postgres__use_readers_rights() -%}alter view {{ this }} set (security_invoker = true){%- endmacro %}
+
+{#- A view that itself leaves out rows: no condition of the reader's is asked of a row before that (its errors would tell the row). -#}
+{% macro behind_a_barrier() -%}
+    {{ config(post_hook="{{ use_a_barrier() }}") }}
+{%- endmacro %}
+
+{% macro use_a_barrier() -%}
+    {{ return(adapter.dispatch('use_a_barrier', 'clutch')()) }}
+{%- endmacro %}
+
+{% macro default__use_a_barrier() -%}select 1{%- endmacro %}
+
+{% macro postgres__use_a_barrier() -%}alter view {{ this }} set (security_barrier = true){%- endmacro %}
+
+{#- Condition of such a view: the read is noted, once a statement, before any row is looked at. -#}
+{% macro read_is_noted() -%}
+    {{ return(adapter.dispatch('read_is_noted', 'clutch')()) }}
+{%- endmacro %}
+
+{% macro default__read_is_noted() -%}true{%- endmacro %}
+
+{% macro postgres__read_is_noted() -%}(select operations.note_wearable_read('{{ this.identifier }}')){%- endmacro %}
+
+{#- For the role of pseudonymous research, which reads nothing else; `alone`: for nobody but that role. -#}
+{% macro readable_by_analysts(alone=false) -%}
+    {{ config(post_hook="{{ grant_to_analysts(" ~ alone ~ ") }}") }}
+{%- endmacro %}
+
+{% macro grant_to_analysts(alone) -%}
+    {{ return(adapter.dispatch('grant_to_analysts', 'clutch')(alone)) }}
+{%- endmacro %}
+
+{% macro default__grant_to_analysts(alone) -%}select 1{%- endmacro %}
+
+{% macro postgres__grant_to_analysts(alone) -%}
+    {%- if alone -%}
+        revoke select on {{ this }} from
+        clutch_model, clutch_bi, clutch_medical, clutch_performance, clutch_coaches, clutch_front_office;
+    {% endif -%}
+    grant select on {{ this }} to clutch_analyst
+{%- endmacro %}

@@ -21,6 +21,7 @@ from ingestion.settings import Settings
 
 OLDEST_SERVER_VERSION = 150000
 CONNECT_TIMEOUT_SECONDS = 10
+PURPOSE_SETTING = "clutch.purpose"
 
 _URL_FIX = "write postgresql://user:password@host:port/database"
 _ENCODING_FIX = (
@@ -29,7 +30,7 @@ _ENCODING_FIX = (
 )
 
 
-def role_url(settings: Settings, role: str) -> str:
+def role_url(settings: Settings, role: str, purpose: str | None = None) -> str:
     """The address for a session that acts as a role; starts the embedded server if that is the one.
 
     Works unchanged in psycopg 3, psycopg2 and dlt's postgres destination.
@@ -37,6 +38,8 @@ def role_url(settings: Settings, role: str) -> str:
     Args:
         settings: Settings of this process.
         role: One of :data:`ingestion.database.roles.ALL_ROLES`.
+        purpose: What an audience reads athletes' values for, e.g. ``readiness``; without it such
+            a read is refused.
 
     Raises:
         ClutchError: If the embedded server cannot run.
@@ -45,10 +48,14 @@ def role_url(settings: Settings, role: str) -> str:
     """
     if role not in ALL_ROLES:
         raise ValueError(f"no role {role!r}; the roles are {', '.join(ALL_ROLES)}")
+    declared = {} if purpose is None else {PURPOSE_SETTING: purpose}
     if settings.database_url is None:
         embedded.start(settings)
-        return embedded.url(settings, role)
-    startup = {"role": role, **SESSION_SETTINGS.get(role, {})}
+        return _write_url(
+            _read_url(embedded.url(settings, role)),
+            [f"-c{key}={value}" for key, value in declared.items()],
+        )
+    startup = {"role": role, **SESSION_SETTINGS.get(role, {}), **declared}
     return _write_url(
         _read_url(settings.database_url), [f"-c{key}={value}" for key, value in startup.items()]
     )
@@ -67,19 +74,22 @@ def login_url(settings: Settings) -> str:
     return _write_url(_read_url(settings.database_url), [])
 
 
-def connect(settings: Settings, role: str, **kw: Any) -> psycopg.Connection[Any]:
+def connect(
+    settings: Settings, role: str, *, purpose: str | None = None, **kw: Any
+) -> psycopg.Connection[Any]:
     """Open a session as a role.
 
     Args:
         settings: Settings of this process.
         role: One of :data:`ingestion.database.roles.ALL_ROLES`.
+        purpose: As in :func:`role_url`.
         **kw: Passed to :func:`psycopg.connect`, e.g. ``autocommit`` or ``row_factory``.
 
     Raises:
         ClutchError: If the server cannot be reached or has no such role.
         ValueError: If there is no such role.
     """
-    return open_session(settings, role_url(settings, role), **kw)
+    return open_session(settings, role_url(settings, role, purpose), **kw)
 
 
 def open_session(settings: Settings, address: str, **kw: Any) -> psycopg.Connection[Any]:

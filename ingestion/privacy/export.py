@@ -14,7 +14,7 @@ from psycopg import sql
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.errors import ClutchError, UsageError
-from ingestion.privacy import erasure
+from ingestion.privacy import erasure, reads
 from ingestion.privacy.erasure import Person
 from ingestion.privacy.places import Place, places
 from ingestion.settings import Settings
@@ -85,6 +85,7 @@ def export(settings: Settings, player_id: str, path: Path) -> Export:
         "player_id": player_id,
         "exported_at": datetime.now(UTC).isoformat(),
         "decisions": _decisions(settings, player_id),
+        "read_by": _reads(settings, player_id),
         "places": {},
     }
     for place in places():
@@ -104,6 +105,14 @@ def export(settings: Settings, player_id: str, path: Path) -> Export:
         json.dump(content, stream, indent=1, sort_keys=True)
         stream.write("\n")
     return Export(path, {name: len(found["rows"]) for name, found in content["places"].items()})
+
+
+def _reads(settings: Settings, player_id: str) -> list[dict[str, Any]]:
+    reads.collect(settings)
+    return [
+        read | {"read_at": read["read_at"].isoformat()}
+        for read in reads.of_athlete(settings, player_id)
+    ]
 
 
 def _decisions(settings: Settings, player_id: str) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ Columns of the register:
 ``place``       schema and table
 ``holds``       ``public`` (the league's own data and what is derived of them alone), ``technical``
                 (no person), ``wearable`` (health), ``account`` (ids at WHOOP, tokens), ``consent``,
-                ``model`` (fitted with several athletes' nights)
+                ``model`` (fitted with several athletes' nights), ``staff`` (who read, and no
+                athlete)
 ``found_by``    how a person's rows are found: ``connection``, ``unlink`` (the same, where the row
                 stays and the connection goes), ``account``, ``player``, ``origin``
                 (a text that begins with a connection), ``run`` (of a model that knew his nights),
@@ -32,7 +33,7 @@ from ingestion.database import roles
 FOUND_BY = frozenset(
     {"connection", "unlink", "account", "player", "origin", "run", "cascade", "last"}
 )
-HOLDS = frozenset({"public", "technical", "wearable", "account", "consent", "model"})
+HOLDS = frozenset({"public", "technical", "wearable", "account", "consent", "model", "staff"})
 
 _OWNERS = {
     "raw_nba": roles.INGEST,

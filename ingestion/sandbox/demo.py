@@ -7,7 +7,7 @@ simulated service; only the athlete's hand is played.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool
 
 from ingestion.consent import invitations, texts
 from ingestion.consent.settings import ConsentSettings
+from ingestion.consent.texts import CHOICES
 from ingestion.database.connection import connect, role_url
 from ingestion.database.roles import INGEST
 from ingestion.errors import ClutchError
@@ -138,8 +139,12 @@ def first_team(settings: Settings, league: League) -> Iterator[FirstTeam]:
         )
         clock = SandboxClock(sandbox)
         with _walk(settings, whoop, clock) as walk:
-            for user_id in sandbox.members:
-                _connect(settings, sandbox, walk, user_id)
+            for place, user_id in enumerate(sandbox.members):
+                # all allow models, every second one lets the coaches see as well
+                ticked = [choice.field for choice in CHOICES if choice.code == "modeling"]
+                if place % 2:
+                    ticked += [choice.field for choice in CHOICES if choice.kind == "audience"]
+                _connect(settings, sandbox, walk, user_id, ticked)
         yield FirstTeam(settings, sandbox, whoop, clock)
 
 
@@ -155,11 +160,13 @@ def _walk(settings: Settings, whoop: WhoopSettings, clock: SandboxClock) -> Iter
         yield Walk(settings, whoop, text, clock, pool)
 
 
-def _connect(settings: Settings, sandbox: WhoopSandbox, walk: Walk, user_id: int) -> None:
+def _connect(
+    settings: Settings, sandbox: WhoopSandbox, walk: Walk, user_id: int, ticked: Sequence[str]
+) -> None:
     with connect(settings, INGEST) as connection:
         secret, _ = invitations.invite(connection, str(sandbox.player_ids[user_id]), days=1)
     browser = secrets.token_urlsafe(32)
-    decided = walk.decide(secret, browser, agrees=True, ticked=())
+    decided = walk.decide(secret, browser, agrees=True, ticked=ticked)
     if decided.address is None:
         raise ClutchError(f"The demo's consent page answered {decided.code}.")
     back = parse_qs(urlsplit(sandbox.approve(decided.address, user_id)).query)

@@ -46,8 +46,7 @@ _CHOSEN = """
         where (pregame.missing_reason is null or pregame.missing_reason <> all(%(not_worn)s))
             and exists (
                 select from analytics.wearables_permissions as permitted
-                where permitted.is_readable
-                    and permitted.player_id = pregame.player_id
+                where permitted.player_id = pregame.player_id
                     and (pregame.device_id is null or permitted.device_id = pregame.device_id)
             )
     )

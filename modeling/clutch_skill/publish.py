@@ -124,7 +124,7 @@ def _still_permitted(connection: Connection[Any], name: str) -> None:
             select count(*) from model_output.run_devices as known
             where known.model_run_id = %s and not exists (
                 select from analytics.wearables_permissions as permitted
-                where permitted.device_id = known.device_id and permitted.is_readable
+                where permitted.device_id = known.device_id
             )
             """,
             [name],

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     clutch_skill,
     daily,
     raw_load,
+    readers,
     receiver,
     wearables,
     win_probability,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "daily": daily,
     "backfill": backfill,
     "receiver": receiver,
+    "readers": readers,
 }
 
 

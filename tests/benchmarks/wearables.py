@@ -71,7 +71,6 @@ INPUTS = {
     "devices": """
         select device_id, player_id, connected_at
         from staging.stg_operations__wearable_devices
-        where is_readable
     """,
 }
 
@@ -137,7 +136,7 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
         AssertionError: If SQL and Polars disagree.
     """
     settings = workplace.make_database("wearables")
-    _load(workplace, settings, progress)
+    load(workplace, settings, progress)
     builds: list[Cost] = []
     nodes: dict[str, list[float]] = {}
     engines: dict[str, Costs] = {name: {} for name in ENGINES}
@@ -189,7 +188,7 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
     }
 
 
-def _load(workplace: Workplace, settings: Settings, progress: Callable[[str], None]) -> None:
+def load(workplace: Workplace, settings: Settings, progress: Callable[[str], None]) -> None:
     """Load and build the season, then load the athletes' records."""
     progress(f"loading {SEASON}, and building it")
     workplace.ingest(settings, workplace.season_files(SEASON))

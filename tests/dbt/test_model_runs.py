@@ -27,8 +27,8 @@ def write_run(connection: psycopg.Connection[Any], name: str, **changes: Any) ->
 
 
 def told(settings: Settings) -> dict[str, bool]:
-    """The runs that BI finds, the same in every relation, and whether each is current."""
-    with connect(settings, roles.BI) as connection:
+    """The runs that the medical staff finds, the same everywhere, and whether each is current."""
+    with connect(settings, roles.MEDICAL, purpose="readiness") as connection:
         found = [
             dict(
                 connection.execute(
@@ -68,7 +68,7 @@ def test_a_fit_shows_at_once_and_a_withdrawal_too(database: Settings, tmp_path: 
             [leaves.player_id],
         )
     assert told(database) == {"1 nobody's": True}
-    with connect(database, roles.BI) as connection:
+    with connect(database, roles.MEDICAL, purpose="readiness") as connection:
         stale = connection.execute(
             "select model_run_id, stale_reason from model_runs where is_stale"
         ).fetchall()

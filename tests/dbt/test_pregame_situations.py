@@ -1096,8 +1096,8 @@ MARTS = (
 
 
 @pytest.mark.parametrize("mart", MARTS)
-def test_a_bi_tool_reads_the_marts_and_nothing_below_them(built: Built, mart: str) -> None:
-    with connect(built.settings, roles.BI) as connection:
+def test_the_medical_staff_reads_the_marts_and_nothing_below_them(built: Built, mart: str) -> None:
+    with connect(built.settings, roles.MEDICAL, purpose="readiness") as connection:
         count = connection.execute(f"select count(*) from {mart}").fetchone()
         assert count is not None
         assert count[0] > 0

@@ -105,6 +105,16 @@ def test_nothing_that_modeling_reads_depends_on_what_it_wrote(
     assert {each for each in read if each[0] in names} == {("model_runs", "run.py")}
 
 
+def test_p9_no_model_knows_a_salary_or_a_contract(models: list[dict[str, Any]]) -> None:
+    """What decides on a player's pay has no place beside his body."""
+    named = {
+        f"{model['name']}.{column}" for model in models for column in (*model["columns"], "itself")
+    }
+    assert len(named) > 500
+    forbidden = re.compile(r"salar|contract|payroll|agent|waiver|cap_hit", re.IGNORECASE)
+    assert {name for name in named if forbidden.search(name)} == set()
+
+
 def test_a_change_of_any_var_rebuilds_every_game() -> None:
     declared = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text())["vars"]
     macro = (PROJECT_ROOT / "dbt_project/macros/incremental_by_game.sql").read_text()

@@ -36,15 +36,15 @@ Row = dict[str, Any]
 
 
 def rows(settings: Settings, query: str) -> list[Row]:
-    """What BI finds."""
-    with connect(settings, roles.BI) as connection:
+    """What the medical staff finds."""
+    with connect(settings, roles.MEDICAL, purpose="readiness") as connection:
         cursor = connection.execute(query)  # type: ignore[call-overload]
         names = [column.name for column in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def counts(settings: Settings) -> dict[str, dict[str, int]]:
-    """Rows that BI finds in each relation, by run."""
+    """Rows that the medical staff finds in each relation, by run."""
     return {
         relation: {
             row["model_run_id"]: row["count"]

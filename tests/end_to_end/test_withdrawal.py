@@ -420,7 +420,7 @@ def rows_of(settings: Settings, athlete: Athlete) -> dict[str, int]:
 
 
 def shown(settings: Settings, athlete: Athlete) -> dict[str, int]:
-    """What BI finds of his body, relation by relation."""
+    """What the medical staff finds of his body, relation by relation."""
     conditions = {
         "wearables_devices": "true",
         "wearables_readings": "true",
@@ -433,7 +433,7 @@ def shown(settings: Settings, athlete: Athlete) -> dict[str, int]:
         "clutch_predictions": "used_wearables",
     }
     found = {}
-    with connect(settings, roles.BI) as connection:
+    with connect(settings, roles.MEDICAL, purpose="readiness") as connection:
         for relation, condition in conditions.items():
             (count,) = connection.execute(
                 sql.SQL("select count(*) from {} where player_id = %s and {}").format(

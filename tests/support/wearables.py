@@ -76,6 +76,8 @@ class Athlete:
         connected_at: When he connected (UTC).
         decision: His newest decision about his records.
         is_expired: Whether his permission has run out.
+        purposes: What he allows his records to be used for.
+        audience: Who may see them.
         status: State of his connection.
         versions: Versions of his records, in order of arrival.
         games: Game id and payloads by resource.
@@ -86,6 +88,8 @@ class Athlete:
     connected_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
     decision: str = "granted"
     is_expired: bool = False
+    purposes: tuple[str, ...] = ("readiness", "modeling")
+    audience: tuple[str, ...] = ("athlete", "medical_staff")
     status: str = "active"
     last_sync_at: datetime | None = None
     connection_id: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -439,11 +443,13 @@ def _connect(connection: psycopg.Connection[Any], athlete: Athlete) -> None:
         insert into operations.consents (
             player_id, decision, text_version, purposes, audience, scopes, recorded_at, expires_at
         )
-        values (%s, 'granted', 'test', '{readiness}', '{staff}', '{}', %s, %s)
+        values (%s, 'granted', 'test', %s, %s, '{}', %s, %s)
         returning consent_id
         """,
         [
             athlete.player_id,
+            list(athlete.purposes),
+            list(athlete.audience),
             athlete.connected_at,
             datetime.now(UTC) + timedelta(days=-1 if athlete.is_expired else 300),
         ],

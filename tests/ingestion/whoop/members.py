@@ -67,7 +67,8 @@ def give_consent(connection: psycopg.Connection[Any], player_id: str, **change: 
         insert into operations.consents (
             player_id, decision, text_version, purposes, audience, scopes, recorded_at, expires_at
         )
-        values (%s, %s, 'test', '{readiness}', '{staff}', %s, now() - interval '400 days',
+        values (%s, %s, 'test', '{readiness,modeling}', '{medical_staff}', %s,
+            now() - interval '400 days',
             now() + %s * interval '1 day')
         returning consent_id
         """,

@@ -124,7 +124,8 @@ def decide(connection: psycopg.Connection[Any], player_id: str, decision: str) -
         insert into operations.consents (
             player_id, decision, text_version, purposes, audience, scopes, expires_at
         )
-        values (%s, %s, 'test', '{readiness}', '{staff}', %s, now() + interval '1 year')
+        values (%s, %s, 'test', '{readiness,modeling}', '{medical_staff}', %s,
+            now() + interval '1 year')
         returning consent_id
         """,
         [player_id, decision, list(SCOPES.values())],

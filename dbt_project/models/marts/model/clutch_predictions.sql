@@ -1,6 +1,13 @@
 -- Grain: one row per player, game and published run of the model that is not stale.
 -- A run is told as a whole or not at all: one athlete's withdrawal takes every row of the runs that know his nights.
+-- A prediction that stands on an athlete's nights is shown to those who may see them.
 {{ config(materialized='view') }}
+{{ behind_a_barrier() }}
+
+with permitted as (
+    select player_id from {{ ref('wearables_permissions') }}
+    where {{ read_is_noted() }}
+)
 
 select
     predictions.player_id,
@@ -30,4 +37,10 @@ select
 from {{ ref('model_runs') }} as runs
 inner join {{ ref('stg_model_output__predictions') }} as predictions
     on runs.model_run_id = predictions.model_run_id
-where runs.is_published and not runs.is_stale
+where
+    runs.is_published
+    and not runs.is_stale
+    and (
+        not predictions.used_wearables
+        or predictions.player_id in (select permitted.player_id from permitted)
+    )

@@ -11,7 +11,9 @@ accounts as (
     select
         run_devices.model_run_id,
         count(*) as accounts,
-        sum(case when devices.is_readable then 0 else 1 end) as unreadable
+        sum(case
+            when devices.is_readable and devices.permits_modeling then 0 else 1
+        end) as unreadable
     from {{ ref('stg_model_output__run_devices') }} as run_devices
     left join {{ ref('stg_operations__wearable_devices') }} as devices
         on run_devices.device_id = devices.device_id

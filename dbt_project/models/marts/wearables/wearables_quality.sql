@@ -1,4 +1,4 @@
--- Grain: one row per quality rule, with how many records it found. Nobody is named here.
+-- Grain: one row per quality rule, with how many records it found: of five athletes or more, so that it is nobody's.
 {{ config(materialized='table') }}
 
 with rules as (
@@ -19,6 +19,12 @@ findings as (
     where abs(hours_ahead_of_arena) > {{ var('far_from_arena_hours') }}
 ),
 
+athletes as (
+    select count(distinct player_id) >= {{ var('group_min_athletes') }} as are_enough
+    from {{ ref('stg_operations__wearable_devices') }}
+    where is_readable
+),
+
 counted as (
     select
         rule,
@@ -32,6 +38,8 @@ select
     rules.resource,
     rules.meaning,
     rules.consequence,
-    coalesce(counted.record_count, 0)::integer as record_count
+    case when athletes.are_enough then coalesce(counted.record_count, 0)::integer end
+        as record_count
 from rules
+cross join athletes
 left join counted on rules.rule = counted.rule

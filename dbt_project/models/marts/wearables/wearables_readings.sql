@@ -1,6 +1,7 @@
 -- Grain: one row per device, metric and time of reading, while the athlete permits it. A view: it holds nothing that the
 -- models below it do not.
 {{ config(materialized='view') }}
+{{ behind_a_barrier() }}
 
 with metrics as (
     select * from {{ ref('wearable_metrics') }}
@@ -12,7 +13,7 @@ readings as (
 
 permitted as (
     select device_id from {{ ref('wearables_permissions') }}
-    where is_readable
+    where {{ read_is_noted() }}
 )
 
 select

@@ -12,6 +12,9 @@ select
     consent_granted_at,
     consent_expires_at,
     last_sync_at,
+    permits_modeling,
+    permits_reader,
+    athlete_key,
     -- records of a connection that was given up are not read on, even while another one is permitted
     consent_granted and status <> 'revoked' as is_readable
 from {{ source('operations', 'wearable_devices') }}

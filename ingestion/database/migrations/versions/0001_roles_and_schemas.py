@@ -3,7 +3,7 @@
 from alembic import op
 
 from ingestion.database.migrations.script import run_sql_beside
-from ingestion.database.roles import ALL_ROLES
+from ingestion.database.roles import FIRST_ROLES
 
 revision = "0001"
 down_revision = None
@@ -15,6 +15,6 @@ def upgrade() -> None:
     config = op.get_context().config
     if config is not None and config.attributes["roles_log_in"]:
         op.execute("reset role")
-        for role in ALL_ROLES:
+        for role in FIRST_ROLES:
             op.execute(f"alter role {role} login")
         op.execute("set role clutch_owner")
