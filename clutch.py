@@ -96,7 +96,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -1179,6 +1179,40 @@ def consent_invite(player_id: str, days: int, as_json: bool) -> None:
     )
 
 
+@consent.command("link")
+@click.option("--player", "player_id", required=True, help="NBA player id, e.g. 201939.")
+@click.option(
+    "--replace", "replaces", is_flag=True, help="Older links of his open nothing any more."
+)
+@as_json
+def consent_link(player_id: str, replaces: bool, as_json: bool) -> None:
+    """Print a personal link to an athlete's own page: what he allowed, his data, and to stop.
+
+    He gets one by himself when he is connected; this is for who lost it. It is shown once.
+    """
+    from ingestion.consent import links
+    from ingestion.consent.invitations import public_address
+    from ingestion.database.connection import connect
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.database.roles import INGEST
+    from ingestion.whoop.settings import WhoopSettings
+
+    settings, whoop = Settings.load(), WhoopSettings.load()
+    public_address(whoop.redirect_uri)  # before a secret is made for nothing
+    ensure_ready(settings)
+    with connect(settings, INGEST) as connection:
+        secret, expires_at = links.issue(connection, player_id, replaces=replaces)
+    address = links.address(whoop.redirect_uri, secret)
+    if as_json:
+        click.echo(json.dumps({"link": address, "expires_at": expires_at.isoformat()}))
+        return
+    click.echo(address)
+    click.echo(
+        f"For player {player_id} alone, until {expires_at:%Y-%m-%d %H:%M} UTC or his withdrawal.",
+        err=True,
+    )
+
+
 @consent.command("list")
 @as_json
 def consent_list(as_json: bool) -> None:
@@ -1291,38 +1325,19 @@ def consent_withdraw(player_id: str | None, finish: bool, as_json: bool) -> None
 def _go_on_with_withdrawals(settings: Settings) -> None:
     """Whatever else is to be done, who withdrew comes first; what fails is said and tried again."""
     from ingestion.database.migrate import ensure_ready
-    from ingestion.privacy import withdrawal
+    from ingestion.privacy import finishing
 
     ensure_ready(settings)
     with _revoking(settings) as revoke:
-        for each in withdrawal.unfinished(settings):
-            try:
-                found = withdrawal.proceed(settings, each, revoke)
-            except ClutchError as error:
-                click.echo(f"withdrawal {each.withdrawal_id}: {error}", err=True)
-            else:
-                state = "over" if found.is_over else "waits for WHOOP"
-                click.echo(f"withdrawal {each.withdrawal_id}: {state}", err=True)
+        finishing.go_on(settings, revoke, lambda line: click.echo(line, err=True))
 
 
-@contextmanager
-def _revoking(settings: Settings) -> Iterator[Callable[[Any], bool]]:
+def _revoking(settings: Settings) -> AbstractContextManager[Callable[[Any], bool]]:
     """Something that ends grants at WHOOP; settings are read only where there is one to end."""
-    from ingestion.whoop.api import WhoopApi
+    from ingestion.privacy import finishing
     from ingestion.whoop.settings import WhoopSettings
 
-    opened: list[WhoopApi] = []
-
-    def revoke(connection_id: Any) -> bool:
-        if not opened:
-            opened.append(WhoopApi(settings, WhoopSettings.load()))
-        return opened[0].revoke(connection_id)
-
-    try:
-        yield revoke
-    finally:
-        for api in opened:
-            api.close()
+    return finishing.revoking(settings, WhoopSettings.load)
 
 
 @consent.command("export")

@@ -2,7 +2,7 @@
 
 The page shows exactly this text, and each entry of the ledger names the version that was shown.
 What the text says depends on settings (kinds of record, days, who asks), so a version is the
-version of the wording with a short hash of those: ``2026-11.1f0c9a2b``. Wording that changes needs
+version of the wording with a short hash of those: ``2026-11b.1f0c9a2b``. Wording that changes needs
 a new :data:`WORDING`; :func:`register` refuses other words under a version that athletes have seen.
 """
 
@@ -18,7 +18,7 @@ import psycopg
 from ingestion.consent.settings import ConsentSettings
 from ingestion.errors import ClutchError
 
-WORDING = "2026-11"
+WORDING = "2026-11b"
 """Version of the wording below."""
 
 BASE_PURPOSES = ("readiness",)
@@ -209,9 +209,12 @@ def consent_text(settings: ConsentSettings, resources: Sequence[str]) -> Consent
         Section(
             "How to stop",
             (
-                "At any time and without a reason: disconnect this app in your WHOOP account, or "
-                f"tell {settings.contact}. From then on nothing is read, and you can have what was "
-                "read before deleted.",
+                "At any time and without a reason, with one click on a page of your own, whose "
+                "link you get when you are connected: nothing is read from then on, and what was "
+                "read before is deleted. It works while WHOOP is down, too.",
+                "Or disconnect this app in your WHOOP account, or tell "
+                f"{settings.contact}: nothing is read from then on, and you can have what was read "
+                "before deleted.",
             ),
         ),
         Section(

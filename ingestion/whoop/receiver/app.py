@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
+from uuid import UUID
 
 import anyio.to_thread
 import psycopg
 import uvicorn
-from anyio import CapacityLimiter
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from starlette.applications import Starlette
@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingestion.consent import texts
 from ingestion.consent.invitations import CALLBACK_PATH, CONSENT_PATH, public_address
+from ingestion.consent.links import OWN_PATH
 from ingestion.consent.settings import ConsentSettings
 from ingestion.consent.vault import Vault
 from ingestion.database.connection import connect, role_url
@@ -38,13 +39,16 @@ from ingestion.database.roles import INGEST
 from ingestion.errors import ClutchError
 from ingestion.settings import Settings
 from ingestion.whoop.clock import Clock, SystemClock
-from ingestion.whoop.receiver import pages
+from ingestion.whoop.receiver import own_page, pages
 from ingestion.whoop.receiver.browser import BrowserCookie, Signer
 from ingestion.whoop.receiver.oauth_flow import Outcome, Walk
+from ingestion.whoop.receiver.own import STOP, Finisher, Own, OwnStanding
+from ingestion.whoop.receiver.threads import Threads
 from ingestion.whoop.receiver.webhooks import POOL_SIZE, STORE_SECONDS, Webhooks
 from ingestion.whoop.settings import WhoopSettings
 
 WEBHOOKS_PATH = "/webhooks/whoop"
+WITHDRAWAL_PATH = "/withdrawal/"
 LARGEST_FORM_BYTES = 16_384
 FORM_SECONDS = 10.0
 WALKERS = 8
@@ -52,7 +56,6 @@ WALKERS = 8
 _CONNECT_SECONDS = 5
 _SHUTDOWN_SECONDS = 10
 
-_Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
@@ -63,19 +66,17 @@ class Pages:
         walk: The steps.
         text: What is asked.
         whoop: For the cookie's name and the keys.
+        threads: Where the steps run.
     """
 
-    def __init__(self, walk: Walk, text: texts.ConsentText, whoop: WhoopSettings) -> None:
+    def __init__(
+        self, walk: Walk, text: texts.ConsentText, whoop: WhoopSettings, threads: Threads
+    ) -> None:
         self._walk = walk
         self._text = text
         self._cookie = BrowserCookie(is_https=whoop.redirect_uri.startswith("https:"))
         self._signer = Signer(whoop.encryption_keys, "form")
-        self._limiter: CapacityLimiter | None = None
-
-    async def _in_thread(self, function: Callable[..., _Result], *args: Any, **kw: Any) -> _Result:
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(WALKERS)
-        return await anyio.to_thread.run_sync(partial(function, *args, **kw), limiter=self._limiter)
+        self._in_thread = threads.run
 
     async def show(self, request: Request) -> Response:
         """``GET /consent/{secret}``."""
@@ -132,8 +133,65 @@ class Pages:
         return f"{secret} {browser} {self._text.sha256}"
 
 
+class OwnPages:
+    """The athlete's own page, and the state of a withdrawal.
+
+    Args:
+        own: What the page does.
+        threads: Where that runs.
+    """
+
+    def __init__(self, own: Own, threads: Threads) -> None:
+        self._own = own
+        self._in_thread = threads.run
+        # one at a time, so that fetching data never holds up who wants to stop
+        self._fetch = Threads(1).run
+
+    async def show(self, request: Request) -> Response:
+        """``GET /mine/{secret}``: changes nothing, and shows no value of a body."""
+        secret = request.path_params["secret"]
+        found = await self._in_thread(self._own.look, secret)
+        if isinstance(found, OwnStanding):
+            return HTMLResponse(own_page.own_page(found, self._own.tokens(secret)))
+        return _message(Outcome("no_page")) if found is None else _to_state(found)
+
+    async def act(self, request: Request) -> Response:
+        """``POST /mine/{secret}``: stop, or fetch the data."""
+        form = await _read_form(request)
+        secret = request.path_params["secret"]
+        deed = form.get(own_page.DEED_FIELD, "")
+        if not self._own.is_form(secret, deed, form.get(pages.TOKEN_FIELD, "")):
+            return _message(Outcome("wrong_own_form"))
+        if deed == STOP:
+            begun = await self._in_thread(self._own.stop, secret)
+            return _message(Outcome("no_page")) if begun is None else _to_state(begun)
+        try:
+            data = await self._fetch(self._own.data, secret)
+        except ClutchError as error:
+            _log.warning("an athlete's data cannot be put together: %s", error)
+            return _message(Outcome("no_data"))
+        if data is None:
+            return _message(Outcome("no_page"))
+        return Response(
+            await self._fetch(json.dumps, data, indent=1, sort_keys=True),
+            media_type="application/json",
+            headers={"content-disposition": 'attachment; filename="my-records.json"'},
+        )
+
+    async def state(self, request: Request) -> Response:
+        """``GET /withdrawal/{id}``: how far it has come, without a word of whose it is."""
+        found = await self._in_thread(self._own.state, request.path_params["withdrawal_id"])
+        if found is None:
+            return _message(Outcome("not_found"))
+        return HTMLResponse(own_page.state_page(*found))
+
+
+def _to_state(withdrawal_id: UUID) -> Response:
+    return RedirectResponse(f"{WITHDRAWAL_PATH}{withdrawal_id}", status_code=303)
+
+
 def _message(outcome: Outcome) -> Response:
-    status, html = pages.message_page(outcome.code, outcome.missing)
+    status, html = pages.message_page(outcome.code, outcome.missing, outcome.own_page)
     return HTMLResponse(html, status_code=status)
 
 
@@ -242,7 +300,10 @@ def create_app(
         name="walkers",
     )
     text = texts.consent_text(consent, whoop.resources)
-    site = Pages(Walk(settings, whoop, text, clock, walkers), text, whoop)
+    threads = Threads(WALKERS)
+    site = Pages(Walk(settings, whoop, text, clock, walkers), text, whoop, threads)
+    finisher = Finisher(settings, whoop, clock)
+    own = OwnPages(Own(settings, whoop, walkers, finisher), threads)
     webhooks = Webhooks(whoop.webhook_secret, whoop.webhook_tolerance_seconds, clock, inbox)
 
     @asynccontextmanager
@@ -250,9 +311,11 @@ def create_app(
         async with inbox:
             with walkers:
                 chores = asyncio.create_task(webhooks.run())
+                finisher.start()
                 try:
                     yield
                 finally:
+                    await anyio.to_thread.run_sync(finisher.stop)
                     chores.cancel()
                     with suppress(asyncio.CancelledError):
                         await chores
@@ -261,6 +324,9 @@ def create_app(
         routes=[
             Route(CONSENT_PATH + "{secret}", site.show, methods=["GET"]),
             Route(CONSENT_PATH + "{secret}", site.decide, methods=["POST"]),
+            Route(OWN_PATH + "{secret}", own.show, methods=["GET"]),
+            Route(OWN_PATH + "{secret}", own.act, methods=["POST"]),
+            Route(WITHDRAWAL_PATH + "{withdrawal_id:uuid}", own.state, methods=["GET"]),
             Route(CALLBACK_PATH, site.come_back, methods=["GET"]),
             Route(WEBHOOKS_PATH, webhooks),
         ],

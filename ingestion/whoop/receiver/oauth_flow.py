@@ -46,7 +46,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
-from ingestion.consent import invitations, ledger
+from ingestion.consent import invitations, ledger, links
 from ingestion.consent.invitations import Invitation
 from ingestion.consent.texts import (
     BASE_AUDIENCE,
@@ -107,11 +107,13 @@ class Outcome:
         code: Short code; ``oauth_attempts.outcome`` where the attempt is settled.
         missing: Resources whose scopes were asked for and not granted.
         address: Where the browser goes next; it holds a state.
+        own_page: Address of the athlete's own page, shown to him once; it holds a secret.
     """
 
     code: str
     missing: tuple[str, ...] = ()
     address: str | None = field(default=None, repr=False)
+    own_page: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -400,7 +402,15 @@ class Walk:
             # Not given back: DELETE ends what the *member* granted this app, which is the other
             # athlete's connection. Nobody holds these tokens once this call has ended.
             return self._settle(connection, attempt, Outcome("account_taken"))
-        return self._settle(connection, attempt, Outcome("connected", missing))
+        return self._settle(
+            connection,
+            attempt,
+            Outcome("connected", missing, own_page=self._own_page(connection, attempt.player_id)),
+        )
+
+    def _own_page(self, connection: psycopg.Connection[Any], player_id: str) -> str:
+        secret, _ = links.issue(connection, player_id)
+        return links.address(self._whoop.redirect_uri, secret)
 
     def _keep_later(self, attempt: _Attempt, tokens: TokenSet) -> Outcome:
         """The database went away with the tokens in hand: try again for a while."""
@@ -416,6 +426,10 @@ class Walk:
                         """,
                         [attempt.state_hash],
                     ).fetchone()
+                    if row is not None and row[0] == "connected":
+                        # its link went with the answer that nobody got
+                        again = self._own_page(connection, attempt.player_id)
+                        return Outcome("connected", own_page=again)
                     if row is not None and row[0] is not None:
                         return Outcome(row[0])
                     return self._keep(connection, attempt, tokens)

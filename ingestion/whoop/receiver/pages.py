@@ -28,7 +28,16 @@ input { flex: none; width: 1.3rem; height: 1.3rem; margin: 0.15rem 0 0; }
 .decision { display: flex; flex-wrap: wrap; gap: 1rem; }
 button { flex: 1 1 12rem; padding: 0.9rem; font: inherit; font-weight: 600; cursor: pointer;
   color: CanvasText; background: Canvas; border: 2px solid CanvasText; border-radius: 0.5rem; }
-button:focus-visible, input:focus-visible { outline: 3px solid Highlight; outline-offset: 2px; }
+button:focus-visible, input:focus-visible, a:focus-visible, summary:focus-visible {
+  outline: 3px solid Highlight; outline-offset: 2px; }
+a { color: LinkText; }
+.code { font-family: ui-monospace, monospace; font-size: 0.95rem; overflow-wrap: anywhere;
+  border: 1px solid GrayText; border-radius: 0.5rem; padding: 0.8rem 1rem; }
+.facts dd { margin: 0; }
+section { border-top: 1px solid GrayText; margin-top: 1.8rem; }
+section form { margin: 1rem 0 0.4rem; display: flex; }
+summary { cursor: pointer; padding: 0.5rem 0; }
+.words { white-space: pre-line; font-size: 0.95rem; }
 footer { margin-top: 2rem; font-size: 0.85rem; overflow-wrap: anywhere; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -62,8 +71,28 @@ OUTCOMES = {
         "You are connected",
         (
             "Thank you. Your WHOOP account is connected; records come in from now on.",
-            "You can stop at any time: disconnect this app in your WHOOP account.",
-            "You can close this page.",
+            "You can stop at any time, with the link below or in your WHOOP account.",
+        ),
+    ),
+    "no_page": Words(
+        404,
+        "This link opens nothing",
+        (
+            "It is wrong, has expired or was replaced, or what it opened was deleted.",
+            _NEW_LINK,
+        ),
+    ),
+    "wrong_own_form": Words(
+        403,
+        "This page has expired",
+        ("Nothing was changed.", "Open your own link again and press the button there."),
+    ),
+    "no_data": Words(
+        503,
+        "Your data cannot be put together just now",
+        (
+            "Nothing of it is lost. Try again in a minute.",
+            "If it stays so, ask the person who gave you the link: they can make the same file.",
         ),
     ),
     "declined": Words(
@@ -97,7 +126,11 @@ OUTCOMES = {
     "already_connected": Words(
         410,
         "This step was done before",
-        ("Your WHOOP account is connected; there is nothing more to do.",),
+        (
+            "Your WHOOP account is connected; there is nothing more to do.",
+            "If you did not keep the link to your own page, ask the person who gave you the first "
+            "one.",
+        ),
     ),
     "expired_state": Words(410, "That took too long", (_NOTHING, _AGAIN)),
     "at_work": Words(
@@ -161,7 +194,7 @@ OUTCOMES = {
     ),
     "failed": Words(500, "Something went wrong here", ("Wait a minute and reload this page.",)),
 }
-"""Words for every outcome of :class:`ingestion.whoop.receiver.oauth_flow.Walk`, and for errors."""
+"""Words for every outcome of :class:`ingestion.whoop.receiver.oauth_flow.Walk`, and of errors."""
 
 _WITHOUT = {
     "cycle": "Days: no strain is known.",
@@ -203,12 +236,15 @@ def headers(oauth_base_url: str, *, is_https: bool) -> list[tuple[bytes, bytes]]
     return [(name.encode(), value.encode()) for name, value in values.items()]
 
 
-def message_page(code: str, missing: Sequence[str] = ()) -> tuple[int, str]:
+def message_page(
+    code: str, missing: Sequence[str] = (), own_page: str | None = None
+) -> tuple[int, str]:
     """Status and HTML of a page that tells an outcome.
 
     Args:
         code: Key of :data:`OUTCOMES`.
         missing: Resources that were not granted.
+        own_page: Address of the athlete's own page, which is shown this once.
     """
     words = OUTCOMES[code]
     parts = [f"<p>{escape(text)}</p>" for text in words.paragraphs]
@@ -220,7 +256,16 @@ def message_page(code: str, missing: Sequence[str] = ()) -> tuple[int, str]:
         )
         if code == "scopes_missing":
             parts.append(f"<p>{escape(_AGAIN)}</p>")
-    return words.status, _page(words.title, "".join(parts))
+    if own_page is not None:
+        link = escape(own_page)
+        parts.append(
+            "<h2>Keep this link</h2>"
+            "<p>With it you can see what you allowed, fetch your data and stop, each with one "
+            "click. It is shown this once: keep it as a bookmark or among your notes, and give it "
+            "to nobody. If you lose it, ask for a new one.</p>"
+            f'<p class="code"><a href="{link}">{link}</a></p>'
+        )
+    return words.status, page(words.title, "".join(parts))
 
 
 def consent_page(text: ConsentText, player_id: str, token: str) -> str:
@@ -238,7 +283,7 @@ def consent_page(text: ConsentText, player_id: str, token: str) -> str:
         f"<span>{escape(choice.label)}</span></label>"
         for choice in text.choices
     )
-    return _page(
+    return page(
         text.title,
         f"<p>This page was made for the athlete with the NBA player id {escape(player_id)}.</p>"
         f"{''.join(_section(section) for section in text.sections)}"
@@ -251,7 +296,7 @@ def consent_page(text: ConsentText, player_id: str, token: str) -> str:
 
 def go_on_page(token: str) -> str:
     """HTML for an athlete who agreed and did not come back from WHOOP."""
-    return _page(
+    return page(
         "Go on to WHOOP",
         "<p>You agreed, and your WHOOP account is not connected yet.</p>"
         f'<form method="post"><input type="hidden" name="{TOKEN_FIELD}" value="{escape(token)}">'
@@ -272,7 +317,13 @@ def _section(section: Section) -> str:
     return f"<h2>{escape(section.heading)}</h2>{paragraphs}{f'<dl>{terms}</dl>' if terms else ''}"
 
 
-def _page(title: str, body: str) -> str:
+def page(title: str, body: str) -> str:
+    """HTML of a page.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+    """
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
