@@ -115,6 +115,7 @@ from modeling.errors import ModelError
 if TYPE_CHECKING:
     import psycopg
 
+    from ingestion.consent.rosters import Move
     from ingestion.ledger import QuarantinedItem
 
 DEMO_DATABASE = "clutch_demo"
@@ -662,6 +663,7 @@ def ingest_whoop(
     if follow and (player_id or backfill_days or as_json):
         raise click.UsageError("--follow goes alone. Fix: leave the other options out")
     _go_on_with_withdrawals(settings)
+    _end_for_traded(settings)
     if follow:
         console = Console(stderr=True)
         sync.follow(
@@ -1281,6 +1283,45 @@ def consent_end(player_id: str, reason: str) -> None:
     click.echo(f"ended what player {player_id} permitted on {closed.recorded_at:%Y-%m-%d}")
 
 
+@consent.command("check-rosters")
+@as_json
+def consent_check_rosters(as_json: bool) -> None:
+    """End what athletes permitted a team that they have left, as box scores tell.
+
+    Which team a permission was given to: CONSENT_TEAM_ID, or the one that listed him last before he
+    agreed. Every clutch ingest whoop and clutch retention do so too. Box scores tell of no waiver:
+    clutch consent end.
+    """
+    from dataclasses import asdict
+
+    from ingestion.database.migrate import ensure_ready
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    ended = _end_for_traded(settings, is_silent=as_json)
+    if as_json:
+        click.echo(json.dumps([asdict(move) for move in ended]))
+    else:
+        click.echo(f"{len(ended)} permissions ended")
+
+
+def _end_for_traded(settings: Settings, *, is_silent: bool = False) -> list[Move]:
+    """End permissions of who plays for another team now, and say so."""
+    from datetime import UTC
+
+    from ingestion.consent import rosters
+    from ingestion.consent.settings import ConsentSettings
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import INGEST
+
+    team_id = ConsentSettings.load().team_id
+    with connect(settings, INGEST) as connection:
+        ended = rosters.end_for_moved(connection, team_id, datetime.now(UTC))
+    for move in () if is_silent else ended:
+        click.echo(str(move), err=True)
+    return ended
+
+
 @consent.command("withdraw")
 @click.option("--player", "player_id", help="NBA player id, e.g. 201939.")
 @click.option("--finish", is_flag=True, help="Go on with all that are not over.")
@@ -1426,6 +1467,7 @@ def retention(as_json: bool) -> None:
     now = datetime.now(UTC)
     # before the server's log is turned over
     reads.collect(settings)
+    _end_for_traded(settings)
     deleted = rules.sweep(settings, now)
     with _revoking(settings) as revoke:
         erased = [

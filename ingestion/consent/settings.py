@@ -21,11 +21,13 @@ class ConsentSettings:
         days: ``CONSENT_DAYS``: how long a permission lasts.
         organisation: ``CONSENT_ORGANISATION``: who asks.
         contact: ``CONSENT_CONTACT``: whom an athlete tells that he wants to stop.
+        team_id: ``CONSENT_TEAM_ID``: NBA id of the team that asks; None where several do.
     """
 
     days: int = DEFAULT_DAYS
     organisation: str = "your team"
     contact: str = "the person who gave you the link to this page"
+    team_id: str | None = None
 
     @classmethod
     def load(cls) -> ConsentSettings:
@@ -39,6 +41,7 @@ class ConsentSettings:
             days=_days(values.get("CONSENT_DAYS")),
             organisation=_line("CONSENT_ORGANISATION", values, cls.organisation),
             contact=_line("CONSENT_CONTACT", values, cls.contact),
+            team_id=_team_id(values.get("CONSENT_TEAM_ID")),
         )
 
 
@@ -52,6 +55,14 @@ def _days(value: str | None) -> int:
             f"write it as CONSENT_DAYS={DEFAULT_DAYS}",
         )
     return int(value)
+
+
+def _team_id(value: str | None) -> str | None:
+    if value is not None and not (value.isascii() and value.isdecimal() and len(value) <= 12):
+        raise SettingError(
+            "CONSENT_TEAM_ID", f"{value!r} is no NBA team id", "write its digits, e.g. 1610612744"
+        )
+    return value
 
 
 def _line(name: str, values: dict[str, str], default: str) -> str:
