@@ -1084,11 +1084,14 @@ def keys() -> None:
     """Keys that encrypt athletes' tokens (setting ENCRYPTION_KEY).
 
     \b
-    To change the key while everything runs:
-      1. clutch keys new; put it first: ENCRYPTION_KEY=new,old
-      2. restart the processes that use WHOOP, so that all of them know both
-      3. clutch keys rotate
-      4. take the old one out; what it encrypted in backups opens with nothing else
+    To change the key while everything runs (the first encrypts, all decrypt):
+      1. clutch keys new; put it second: ENCRYPTION_KEY=old,new
+         and restart the processes that use WHOOP, so that all of them know it
+      2. put it first: ENCRYPTION_KEY=new,old, and restart them again
+      3. clutch keys rotate, in each state directory
+      4. ENCRYPTION_KEY=new clutch keys rotate: fails if anything old is left
+      5. after a day take the old one out and restart them; what it encrypted
+         in backups opens with nothing else
     """  # noqa: D301 - click's own mark, a backspace
 
 
@@ -1106,7 +1109,7 @@ def keys_rotate(as_json: bool) -> None:
     """Encrypt all stored tokens with the first key of ENCRYPTION_KEY and say how many.
 
     Each connection is done by itself, under the lock of a token refresh: workers go on. Every
-    process that uses WHOOP must know the new key before.
+    process that uses WHOOP must encrypt with the new key before (clutch keys --help).
     """
     from ingestion.database.migrate import ensure_ready
     from ingestion.whoop.settings import encryption_keys

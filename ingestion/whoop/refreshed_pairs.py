@@ -84,6 +84,15 @@ class RefreshedPairs:
             key=lambda origin: (str(origin.connection_id), origin.generation, origin.token_version),
         )
 
+    def unfinished(self, connection_id: UUID | None = None) -> list[Origin]:
+        """Whose file a process began and did not finish; of one connection or of all."""
+        return [
+            origin
+            for path in self._directory.glob("*.part")
+            if (origin := Origin.of_file(path.stem)) is not None
+            and connection_id in (None, origin.connection_id)
+        ]
+
     def write(self, origin: Origin, tokens: TokenSet) -> None:
         """Write a pair; when this returns, a crash of the machine does not lose it.
 

@@ -256,7 +256,10 @@ class TokenSource:
                         [connection_id],
                     )
             if forget:
-                for origin in self._pairs.waiting(connection_id):
+                for origin in (
+                    *self._pairs.waiting(connection_id),
+                    *self._pairs.unfinished(connection_id),
+                ):
                     self._pairs.drop(origin)
 
     @contextmanager
@@ -436,6 +439,8 @@ class TokenSource:
 def rotate_keys(settings: Settings, keys: Sequence[str]) -> int:
     """Encrypt all stored tokens with the newest key; pairs that wait in files are stored first.
 
+    Files that were not written to their end are dropped: they may hold ciphertext of an old key.
+
     Args:
         settings: Database and state directory.
         keys: Fernet keys, newest first.
@@ -450,7 +455,8 @@ def rotate_keys(settings: Settings, keys: Sequence[str]) -> int:
     vault = Vault(keys)
     pairs = RefreshedPairs(settings, vault)
     with connect(settings, roles.INGEST, autocommit=True) as session:
-        for connection_id in {origin.connection_id for origin in pairs.waiting()}:
+        left = (*pairs.waiting(), *pairs.unfinished())
+        for connection_id in {origin.connection_id for origin in left}:
             with locks.held(session, locks.of_connection(connection_id)):
                 take_up(session, vault, pairs, connection_id)
         return vault.rotate(session)
@@ -459,7 +465,9 @@ def rotate_keys(settings: Settings, keys: Sequence[str]) -> int:
 def take_up(
     session: psycopg.Connection[Any], vault: Vault, pairs: RefreshedPairs, connection_id: UUID
 ) -> None:
-    """Store the pair that an earlier process left in a file; under the connection's lock.
+    """Store the pair that an earlier process left in a file, and drop what it did not finish.
+
+    Under the connection's lock.
 
     Raises:
         SettingError: If no key opens it.
@@ -470,6 +478,9 @@ def take_up(
         except FileNotFoundError:  # its writer has stored it just now
             continue
         _adopt(session, vault, origin, tokens)
+        pairs.drop(origin)
+    # whoever writes one holds the lock: what is not finished now never will be
+    for origin in pairs.unfinished(connection_id):
         pairs.drop(origin)
 
 
