@@ -1577,6 +1577,10 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "sqlfluff": ["sqlfluff", "lint", "--nocolor", "dbt_project/models", "dbt_project/tests"],
+    # the next three: docs/runbook.md, "Findings of the checks"
+    "secrets": ["tests.checks.secrets"],
+    "packages": ["tests.checks.packages"],
+    "deptry": ["deptry", "."],
     # one process runs the tests of a file (tests/conftest.py); by name, long ones come first
     "pytest": [
         *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
@@ -1588,7 +1592,7 @@ CHECKS: dict[str, list[str]] = {
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def test(pytest_arguments: tuple[str, ...]) -> None:
-    """Run every check: ruff, mypy, sqlfluff and pytest, one process of tests per core (at most 4).
+    """Run every check: code, SQL, secrets, packages, and tests in a process per core (at most 4).
 
     With arguments pytest runs alone, in one process, with them.
     """
