@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 import anyio.to_thread
+import h11
 import psycopg
 import uvicorn
 from psycopg import AsyncConnection
@@ -27,6 +28,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ingestion.consent import texts
 from ingestion.consent.invitations import CALLBACK_PATH, CONSENT_PATH, public_address
@@ -232,6 +234,11 @@ class _Guard:
                 message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
+        if _has_two_ends(scope):
+            response = _message(Outcome("bad_request"))
+            response.headers["connection"] = "close"
+            await response(scope, receive, send_with_headers)
+            return
         try:
             await self._app(scope, receive, send_with_headers)
         except psycopg.OperationalError as error:
@@ -247,6 +254,16 @@ class _Guard:
             return
         if not has_begun:
             await _message(Outcome(code))(scope, receive, send_with_headers)
+
+
+def _has_two_ends(scope: Scope) -> bool:
+    """Whether a request says both its length and that it comes in chunks.
+
+    The server would believe the chunks and keep the connection. A proxy that believes the length
+    then passes a second request on inside the first, with whatever path it refuses itself
+    (RFC 9112, 6.3: the connection must be closed, and the request may be refused).
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
 
 def _place(error: BaseException) -> str:
@@ -360,6 +377,25 @@ def prepare(settings: Settings, whoop: WhoopSettings, consent: ConsentSettings) 
         Vault(whoop.encryption_keys).check(connection)
 
 
+class _Connection(H11Protocol):
+    """The server's own, which trips over a body that turns out to be framed wrongly.
+
+    It would answer 400 by itself although an answer has begun or can have no body (``HEAD``), or
+    let the application answer after it: each ends as an error with a stack trace in the log, with
+    what the sender wrote.
+    """
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer if that is possible, and hang up."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
 class Receiver:
     """The receiver on a port.
 
@@ -404,7 +440,7 @@ class Receiver:
                 create_app(settings, whoop, consent, clock or SystemClock()),
                 access_log=False,
                 log_config=None,
-                http="h11",
+                http=_Connection,
                 loop="asyncio",
                 ws="none",
                 lifespan="on",
