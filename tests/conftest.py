@@ -24,12 +24,25 @@ from tests.support.states import settings_at, temporary_state
 __all__ = ["external_server"]
 
 
+# Of the server that tests share, which nobody kills: nothing of it has to survive. Tables that dbt
+# makes anew then write no log. Tests that kill a server, or look into its files, start their own.
+WITHOUT_DURABILITY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_init_zero": "off",
+}
+
 # They stand on the same four seasons, which take minutes to load and build.
 OF_FOUR_SEASONS = {
     "test_four_seasons.py",
     "test_real_seasons.py",
     "test_win_probability_unseen.py",
 }
+
+# the tests of a file take seconds here
+SHORT_FILES = Path(__file__).parent / "ingestion"
 
 
 class OneProcessForAFile(LoadFileScheduling):
@@ -47,7 +60,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the real data where they do not lie beside the checkout."""
+    """Put short files last; skip what needs real data that do not lie beside the checkout.
+
+    A long file that comes last is run by one process while the other has nothing to do.
+    """
+    items.sort(key=lambda item: SHORT_FILES in item.path.parents)
     if shared_nba_directory() is None:
         absent = pytest.mark.skip(reason="real NBA data: ../shared/data/nba is not here")
         for item in items:
@@ -99,6 +116,11 @@ def new_state_directory() -> Iterator[Callable[[Path], Settings]]:
 def embedded_settings() -> Iterator[Settings]:
     """Settings of the test run's own embedded server, started; its database is not migrated."""
     with temporary_state() as settings:
+        embedded.start(settings)
+        with _administrator(settings) as connection:
+            for name, value in WITHOUT_DURABILITY.items():
+                connection.execute(f"alter system set {name} = '{value}'")
+        embedded.stop(settings)  # the level of the log is read at the start
         embedded.start(settings)
         yield settings
 
