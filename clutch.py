@@ -1581,7 +1581,7 @@ CHECKS: dict[str, list[str]] = {
     "secrets": ["tests.checks.secrets"],
     "packages": ["tests.checks.packages"],
     "deptry": ["deptry", "."],
-    # one process runs the tests of a file (tests/conftest.py); by name, long ones come first
+    # one process runs the tests of a file, long ones come first (tests/conftest.py)
     "pytest": [
         *("pytest", "--numprocesses", "logical", "--maxprocesses", "4"),
         *("--dist", "loadfile", "--no-loadscope-reorder"),
