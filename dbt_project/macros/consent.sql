@@ -20,13 +20,14 @@ last build left there. `wearables_permissions` is a view on the consent ledger t
     {%- set condition -%}
         case
             when (select operations.note_wearable_read('{{ this.identifier }}')) then
-                -- a date or game without a night has no account: his any one will do. One set, asked for once
-                coalesce(device_id, 'player ' || player_id) in (
-                    select known.name
-                    from {{ permitted }} as permitted
-                    cross join lateral (
-                        values (permitted.device_id), ('player ' || permitted.player_id)
-                    ) as known (name)
+                -- One set, made once a statement and looked up by key: as a subquery it would cost the planner its index joins.
+                -- A date or game without a night has no account: any one of his will do.
+                coalesce(
+                    (
+                        select jsonb_object_agg(permitted.device_id, true) || jsonb_object_agg('player ' || permitted.player_id, true)
+                        from {{ permitted }} as permitted
+                    ) ? coalesce(device_id, 'player ' || player_id),
+                    false
                 )
             else false
         end

@@ -233,6 +233,18 @@ def test_p19_other_words_suspend_what_was_permitted_until_the_athlete_is_asked_a
                 [player_id],
             ).fetchone() or (None,)
         assert (entry is not None) == in_sql
+        # what readers are held against is the same, made another way
+        with connect(kept, roles.OWNER) as connection:
+            columns = "player_id, consent_id, decision, text_version, has_words_in_force, is_live"
+            one_by_one = connection.execute(
+                f"select distinct on (player_id) {columns} from operations.consents"  # type: ignore[arg-type]
+                " order by player_id, consent_id desc"
+            ).fetchall()
+            at_once = connection.execute(
+                f"select {columns} from operations.newest_consents order by player_id"  # type: ignore[arg-type]
+            ).fetchall()
+        assert len(at_once) == 4
+        assert at_once == one_by_one
         return bool(in_sql)
 
     assert [live(player_id) for player_id in ATHLETES] == [True, False, False]

@@ -143,11 +143,38 @@ comment on view operations.reader_groups is
 'Whether the session''s role may see figures of groups of athletes: everybody but the front office. One row.';
 comment on column operations.reader_groups.may_see_groups is 'Whether it may.';
 
--- Sets and no search per athlete: every read of athletes' values asks this for all of them.
+-- Sets and no search per athlete, as operations.consents would have it: every read of athletes' values asks this for all of them.
 create view operations.newest_consents as
-select consents.*
-from operations.consents
-where consents.consent_id in (select max(ledger.consent_id) from operations.consent_ledger as ledger group by ledger.subject_hash);
+select
+    newest.consent_id,
+    subject.player_id,
+    newest.decision,
+    newest.reason,
+    newest.text_version,
+    newest.purposes,
+    newest.audience,
+    newest.scopes,
+    newest.devices,
+    newest.recorded_at,
+    newest.expires_at,
+    newest.entry_hash,
+    words.are_in_force as has_words_in_force,
+    newest.decision = 'granted' and newest.expires_at > now() and words.are_in_force as is_live
+from (
+    select distinct on (ledger.subject_hash) ledger.* from operations.consent_ledger as ledger
+    order by ledger.subject_hash, ledger.consent_id desc
+) as newest
+inner join operations.consent_subjects as subject on newest.subject_hash = subject.subject_hash
+cross join lateral (
+    select
+        coalesce(
+            newest.text_version = (
+                select in_force.text_version from operations.consent_texts_in_force as in_force
+                order by in_force.number desc limit 1
+            ),
+            true
+        ) as are_in_force
+) as words;
 
 comment on view operations.newest_consents is 'The decision of each athlete that counts, see operations.consents.';
 
