@@ -10,12 +10,14 @@ but who read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.rows import class_row
 
 from ingestion.database import roles
 from ingestion.database.connection import connect, login_url, open_session
@@ -132,12 +134,79 @@ def newest(settings: Settings, days: int) -> list[dict[str, Any]]:
             login_name, role_name, purpose, application, relation,
             count(*) as reads, min(read_at) as first_at, max(read_at) as last_at
         from operations.wearable_reads
-        where read_at >= now() - make_interval(days => %s)
+        where read_at >= now() - make_interval(days => %(days)s)
         group by login_name, role_name, purpose, application, relation
         order by last_at desc, login_name, relation
         """,
-        [days],
+        {"days": days},
     )
+
+
+@dataclass(frozen=True)
+class Look:
+    """Reads of one login that could show an athlete's values.
+
+    Attributes:
+        login_name: Who logged in.
+        audiences: Its audiences; the role itself where no person reads.
+        reads: How many statements.
+        last_at: The newest (UTC).
+    """
+
+    login_name: str
+    audiences: list[str]
+    reads: int
+    last_at: datetime
+
+
+# Which reads could show an athlete's values follows from what he allowed at that time.
+_OF_ATHLETE = """
+    with decisions as (
+        select
+            decision, recorded_at, purposes, audience,
+            least(
+                expires_at, lead(recorded_at, 1, 'infinity') over (order by consent_id)
+            ) as until_at
+        from operations.consents
+        where player_id = %(player_id)s
+    ),
+
+    looks as (
+        select reads.*
+        from decisions
+        inner join operations.wearable_reads as reads
+            on reads.read_at >= decisions.recorded_at and reads.read_at < decisions.until_at
+                and reads.purpose = any(decisions.purposes)
+                and (
+                    reads.audiences && decisions.audience
+                    -- models and research read by purpose alone
+                    or reads.audiences <@ array['clutch_model', 'clutch_analyst']
+                )
+        where decisions.decision = 'granted'
+    )
+"""
+
+
+def looks_at(connection: psycopg.Connection[Any], player_id: str, days: int) -> list[Look]:
+    """Who could see an athlete's values in the last days, as far as the log is filed.
+
+    Args:
+        connection: As role ``clutch_ingest``.
+        player_id: NBA player id.
+        days: How far back.
+    """
+    with connection.cursor(row_factory=class_row(Look)) as cursor:
+        return cursor.execute(
+            _OF_ATHLETE
+            + """
+            select login_name, audiences, count(*) as reads, max(read_at) as last_at
+            from looks
+            where read_at >= now() - make_interval(days => %(days)s)
+            group by login_name, audiences
+            order by last_at desc, login_name
+            """,
+            {"player_id": player_id, "days": days},
+        ).fetchall()
 
 
 def of_athlete(settings: Settings, player_id: str) -> list[dict[str, Any]]:
@@ -152,37 +221,19 @@ def of_athlete(settings: Settings, player_id: str) -> list[dict[str, Any]]:
     """
     return _as_dicts(
         settings,
-        """
-        with decisions as (
-            select
-                decision, recorded_at, purposes, audience,
-                least(
-                    expires_at, lead(recorded_at, 1, 'infinity') over (order by consent_id)
-                ) as until_at
-            from operations.consents
-            where player_id = %s
-        )
-
-        select
-            reads.read_at, reads.relation, reads.login_name, reads.role_name, reads.audiences,
-            reads.purpose, reads.application
-        from decisions
-        inner join operations.wearable_reads as reads
-            on reads.read_at >= decisions.recorded_at and reads.read_at < decisions.until_at
-                and reads.purpose = any(decisions.purposes)
-                and (
-                    reads.audiences && decisions.audience
-                    -- models and research read by purpose alone
-                    or reads.audiences <@ array['clutch_model', 'clutch_analyst']
-                )
-        where decisions.decision = 'granted'
-        order by reads.read_at, reads.relation
+        _OF_ATHLETE
+        + """
+        select read_at, relation, login_name, role_name, audiences, purpose, application
+        from looks
+        order by read_at, relation
         """,
-        [player_id],
+        {"player_id": player_id},
     )
 
 
-def _as_dicts(settings: Settings, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
+def _as_dicts(
+    settings: Settings, query: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     with connect(settings, roles.INGEST) as connection:
         cursor = connection.execute(query.encode(), parameters)
         names = [column.name for column in cursor.description or ()]

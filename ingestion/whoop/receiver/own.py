@@ -24,12 +24,14 @@ from ingestion.consent import links
 from ingestion.errors import ClutchError, UsageError
 from ingestion.privacy import finishing, withdrawal
 from ingestion.privacy.export import gather
+from ingestion.privacy.reads import Look, looks_at
 from ingestion.settings import Settings
 from ingestion.whoop.clock import Clock
 from ingestion.whoop.receiver.browser import Signer
 from ingestion.whoop.settings import WhoopSettings
 
 STOP, DATA = "stop", "data"
+LOOKS_DAYS = 30
 AGAIN_SECONDS = 600.0
 """How often a withdrawal that is not over is taken up again: WHOOP may be away for hours."""
 _SHUTDOWN_SECONDS = 10.0
@@ -93,11 +95,13 @@ class OwnStanding:
         player_id: NBA player id.
         decisions: The newest first; that one counts.
         devices: The newest first.
+        looks: Who could see his values in the last :data:`LOOKS_DAYS`, the newest first.
     """
 
     player_id: str
     decisions: list[Decision]
     devices: list[Device]
+    looks: list[Look]
 
 
 class Own:
@@ -205,7 +209,10 @@ def _standing(connection: psycopg.Connection[Any], player_id: str) -> OwnStandin
         [player_id],
     ).fetchall()
     return OwnStanding(
-        player_id, [Decision(*row) for row in decisions], [Device(*row) for row in devices]
+        player_id,
+        [Decision(*row) for row in decisions],
+        [Device(*row) for row in devices],
+        looks_at(connection, player_id, LOOKS_DAYS),
     )
 
 

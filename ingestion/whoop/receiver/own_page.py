@@ -7,9 +7,17 @@ from datetime import UTC, datetime
 from html import escape
 
 from ingestion.consent import ledger
+from ingestion.privacy.reads import Look
 from ingestion.privacy.retention import GRACE_DAYS
 from ingestion.privacy.withdrawal import CONFIRMED, NONE, PENDING, UNCONFIRMED, Withdrawal
-from ingestion.whoop.receiver.own import DATA, STOP, Decision, Device, OwnStanding
+from ingestion.whoop.receiver.own import (
+    DATA,
+    LOOKS_DAYS,
+    STOP,
+    Decision,
+    Device,
+    OwnStanding,
+)
 from ingestion.whoop.receiver.pages import TOKEN_FIELD, page
 
 DEED_FIELD = "do"
@@ -26,6 +34,10 @@ _AUDIENCE = {
     "medical_staff": "The medical staff of the team",
     "performance_staff": "The strength and conditioning staff",
     "coaches": "The coaches",
+}
+_READERS = {
+    "clutch_model": "The statistical model",
+    "clutch_analyst": "Research, without your name",
 }
 _DECISIONS = {
     ledger.GRANTED: "You agreed",
@@ -67,7 +79,7 @@ def own_page(standing: OwnStanding, tokens: Mapping[str, str]) -> str:
         "ended. It cannot be undone, and it changes nothing else for you. If you want your data, "
         "download them first.</p>"
         f"{_form(STOP, STOP_LABEL, tokens)}</section>"
-        f"{_receipts(standing.decisions)}",
+        f"{_looks(standing.looks)}{_receipts(standing.decisions)}",
     )
 
 
@@ -166,6 +178,24 @@ def _device(device: Device) -> str:
             "connect again, for which you need a new invitation."
         )
     return f"A connection was ended on {_day(device.status_at)}."
+
+
+def _looks(looks: Sequence[Look]) -> str:
+    lines = "".join(
+        f"<dt>{escape(_list_words(look.audiences))}, as {escape(look.login_name)}</dt>"
+        f"<dd>{look.reads:,} times, last {_time(look.last_at)}</dd>"
+        for look in looks
+    )
+    said = f'<dl class="facts">{lines}</dl>' if lines else "<p>Nobody.</p>"
+    return (
+        f"<section><h2>Who looked in the last {LOOKS_DAYS} days</h2><p>Whose question to the "
+        "database could show your values, as far as its log has been filed, which happens once a "
+        f"day. What you download has every one of them.</p>{said}</section>"
+    )
+
+
+def _list_words(audiences: Sequence[str]) -> str:
+    return ", ".join(_READERS.get(code, _AUDIENCE.get(code, code)) for code in audiences)
 
 
 def _receipts(decisions: Sequence[Decision]) -> str:

@@ -163,6 +163,32 @@ def test_p8_the_page_says_what_is_allowed_in_plain_words(owner: Owner) -> None:
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
 
 
+def test_p8_the_page_says_who_looked(owner: Owner) -> None:
+    assert "Nobody." in Page(owner.see().text).text
+    with connect(owner.settings, INGEST) as connection:
+        for login, audience, purpose, ago in (
+            ("dr_smith", "medical_staff", "readiness", "0"),
+            ("dr_smith", "medical_staff", "readiness", "0"),
+            ("a_coach", "coaches", "readiness", "0"),
+            # he did not allow these, or not yet, or it was long ago
+            ("a_trainer", "performance_staff", "readiness", "0"),
+            ("clutch_model", "clutch_model", "modeling", "0"),
+            ("a_coach_before", "coaches", "readiness", "1 hour"),
+        ):
+            connection.execute(
+                "insert into operations.wearable_reads (read_id, read_at, relation, login_name,"
+                " role_name, audiences, purpose, application) values (gen_random_uuid(),"
+                " now() - %s::interval, 'pregame_baselines', %s, %s, %s, %s, '-')",
+                [ago, login, login, [audience], purpose],
+            )
+    text = Page(owner.see().text).text
+    assert "The medical staff of the team, as dr_smith" in text
+    assert "2 times, last" in text
+    assert "The coaches, as a_coach" in text
+    for nobody in ("a_trainer", "model, as", "a_coach_before", "Nobody."):
+        assert nobody not in text, nobody
+
+
 def test_the_links_secret_is_nowhere(owner: Owner) -> None:
     [(link_hash, player_id, _, expires_at)] = owner.rows("personal_links")
     assert link_hash == links.hashed(owner.own_secret)
