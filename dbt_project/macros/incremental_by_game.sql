@@ -152,6 +152,6 @@ version, so that an incremental run after a change equals a full refresh.
         'waking_window_end_hour', 'strain_max_hours_before_tipoff', 'sleep_max_unrecorded_share',
         'late_sync_hours', 'long_cycle_hours', 'far_from_arena_hours',
         'calibrating_quality_ratio', 'upcoming_games_hours', 'upcoming_players_team_games', 'game_duration_minutes',
-        'days_before_device', 'possession_min_seconds', 'group_min_athletes',
+        'days_before_device', 'possession_min_seconds', 'group_min_athletes', 'normal_quantile_95',
     ]) }}
 {%- endmacro %}

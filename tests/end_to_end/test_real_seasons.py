@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ingestion.database import roles
@@ -120,6 +121,58 @@ def test_the_two_queries_that_clients_send(four_seasons: Settings) -> None:
         games = connection.execute(query.format(season="2023-24")).fetchall()
         assert 25 < len(games) < 120
         assert connection.execute(query.format(season="1999-00")).fetchall() == []
+
+
+def test_reliability_is_how_well_two_halves_of_a_season_agree(four_seasons: Settings) -> None:
+    with connect(four_seasons, roles.BI) as connection:
+        games = connection.execute(
+            """
+            select season, player_id, avg(clutch_score)::float8
+            from clutch_descriptive_scores as scores
+            inner join games on scores.game_id = games.game_id
+            where is_final
+            group by season, player_id, scores.game_id
+            """
+        ).fetchall()
+        told = {
+            (season, player): row
+            for season, player, *row in connection.execute(
+                """
+                select
+                    season, player_id, clutch_games, standard_error, reliability, avg_clutch_score
+                from clutch_score_reliability
+                """
+            )
+        }
+        leaders = connection.execute(
+            "select season, player_id, avg_clutch_score::float8 from clutch_leaderboard"
+        ).fetchall()
+    assert {(season, player) for season, player, _ in leaders} == told.keys()
+    assert all(abs(told[season, player][3] - score) < 0.0051 for season, player, score in leaders)
+    by_player: dict[tuple[str, str], list[float]] = {}
+    for season, player, score in games:
+        by_player.setdefault((season, player), []).append(score)
+    rng = np.random.default_rng(1)
+    for season in SEASONS:
+        players = [key for key in by_player if key[0] == season and len(by_player[key]) >= 10]
+        # what one half should have in common with the other, from the model's figures
+        halves = [len(by_player[key]) // 2 for key in players]
+        within = np.mean([told[key][1] ** 2 * told[key][0] for key in players])
+        between = np.mean(
+            [told[key][2] / (1 - told[key][2]) * told[key][1] ** 2 for key in players]
+        )
+        predicted = between / (between + np.mean([within / half for half in halves]))
+        agreements = []
+        for _ in range(100):
+            means = []
+            for key, half in zip(players, halves, strict=True):
+                shuffled = rng.permutation(by_player[key])
+                means.append((shuffled[:half].mean(), shuffled[half : 2 * half].mean()))
+            agreements.append(np.corrcoef(np.array(means).T)[0, 1])
+        seen = float(np.mean(agreements))
+        print(f"  {season}: halves agree {seen:.3f}, predicted {predicted:.3f}")
+        assert 0.1 < seen < 0.4
+        assert abs(seen - predicted) < 0.05
 
 
 def test_games_and_expected_points_are_plausible(four_seasons: Settings) -> None:
