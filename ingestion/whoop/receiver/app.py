@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,9 +14,7 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 import anyio.to_thread
-import h11
 import psycopg
-import uvicorn
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from starlette.applications import Starlette
@@ -28,7 +24,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ingestion.consent import texts
 from ingestion.consent.invitations import CALLBACK_PATH, CONSENT_PATH, public_address
@@ -39,6 +34,7 @@ from ingestion.database.connection import connect, role_url
 from ingestion.database.migrate import ensure_ready
 from ingestion.database.roles import INGEST
 from ingestion.errors import ClutchError
+from ingestion.serving import PortServer
 from ingestion.settings import Settings
 from ingestion.whoop.clock import Clock, SystemClock
 from ingestion.whoop.receiver import own_page, pages
@@ -56,7 +52,6 @@ FORM_SECONDS = 10.0
 WALKERS = 8
 """Athletes on the pages at the same time, each with a thread and a connection while it works."""
 _CONNECT_SECONDS = 5
-_SHUTDOWN_SECONDS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -377,26 +372,7 @@ def prepare(settings: Settings, whoop: WhoopSettings, consent: ConsentSettings) 
         Vault(whoop.encryption_keys).check(connection)
 
 
-class _Connection(H11Protocol):
-    """The server's own, which trips over a body that turns out to be framed wrongly.
-
-    It would answer 400 by itself although an answer has begun or can have no body (``HEAD``), or
-    let the application answer after it: each ends as an error with a stack trace in the log, with
-    what the sender wrote.
-    """
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer if that is possible, and hang up."""
-        try:
-            super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            self.transport.close()
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-
-
-class Receiver:
+class Receiver(PortServer):
     """The receiver on a port.
 
     Args:
@@ -422,60 +398,6 @@ class Receiver:
         clock: Clock | None = None,
     ) -> None:
         prepare(settings, whoop, consent)
-        try:
-            self._socket = socket.create_server(
-                (host, port),
-                family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-                backlog=2048,
-            )
-        except (OSError, OverflowError) as error:
-            raise ClutchError(
-                f"cannot listen on {host}, port {port}: {error}. Fix: give --host an address of "
-                "this machine and --port a free port."
-            ) from None
-        self.host = host
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(settings, whoop, consent, clock or SystemClock()),
-                access_log=False,
-                log_config=None,
-                http=_Connection,
-                loop="asyncio",
-                ws="none",
-                lifespan="on",
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            )
+        super().__init__(
+            create_app(settings, whoop, consent, clock or SystemClock()), host=host, port=port
         )
-        self._thread: threading.Thread | None = None
-
-    @property
-    def base_url(self) -> str:
-        """Address for clients on this machine."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-    def run(self) -> None:
-        """Serve until interrupted (SIGINT, SIGTERM); what was begun is finished."""
-        # Its lines hold links, codes and states. The server's own switch leaves the logger on where
-        # some handler is found, which any library in this process can bring about.
-        logging.getLogger("uvicorn.access").disabled = True
-        with self._socket:
-            self._server.run(sockets=[self._socket])
-
-    def __enter__(self) -> Receiver:
-        self._thread = threading.Thread(target=self.run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.should_exit = True
-        if self._thread is not None:
-            self._thread.join()

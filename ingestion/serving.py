@@ -1,0 +1,108 @@
+"""An ASGI application on a port of this machine; a proxy before it does TLS."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ingestion.errors import ClutchError
+
+_SHUTDOWN_SECONDS = 10
+
+
+class _Connection(H11Protocol):
+    """The server's own, which trips over a body that turns out to be framed wrongly.
+
+    It would answer 400 by itself although an answer has begun or can have no body (``HEAD``), or
+    let the application answer after it: each ends as an error with a stack trace in the log, with
+    what the sender wrote.
+    """
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer if that is possible, and hang up."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
+class PortServer:
+    """Serves an application; as a context it does so in a thread.
+
+    Args:
+        app: The ASGI application.
+        host: Address to listen on.
+        port: Port; 0 for any free one.
+
+    Raises:
+        ClutchError: If the port cannot be used.
+    """
+
+    def __init__(self, app: Any, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+        try:
+            self._socket = socket.create_server(
+                (host, port),
+                family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+                backlog=2048,
+            )
+        except (OSError, OverflowError) as error:
+            raise ClutchError(
+                f"cannot listen on {host}, port {port}: {error}. Fix: give --host an address of "
+                "this machine and --port a free port."
+            ) from None
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                http=_Connection,
+                loop="asyncio",
+                ws="none",
+                lifespan="on",
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
+        )
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Address for clients on this machine."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def run(self) -> None:
+        """Serve until interrupted (SIGINT, SIGTERM); what was begun is finished."""
+        # Its lines hold links, codes and states. The server's own switch leaves the logger on where
+        # some handler is found, which any library in this process can bring about.
+        logging.getLogger("uvicorn.access").disabled = True
+        with self._socket:
+            self._server.run(sockets=[self._socket])
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
