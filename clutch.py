@@ -1126,6 +1126,21 @@ def keys_rotate(as_json: bool) -> None:
     )
 
 
+@keys.command("api")
+@click.option("--name", required=True, help="Who will ask; the log of reads shows it.")
+@click.option("--audience", required=True, help="public, medical_staff, coaches, ...")
+def keys_api(name: str, audience: str) -> None:
+    """Make a key for the read API: prints it once, and its entry for DASHBOARD_API_KEYS."""
+    from dashboard.keys import KeyListError, new_key
+
+    try:
+        key, entry = new_key(name, audience)
+    except KeyListError as error:
+        raise click.BadParameter(str(error)) from None
+    click.echo(f"key, for whoever asks (it is stored nowhere): {key}")
+    click.echo(f"entry, added to DASHBOARD_API_KEYS: {entry}")
+
+
 @cli.group()
 def serve() -> None:
     """Servers that go on until interrupted."""
@@ -1149,6 +1164,46 @@ def serve_receiver(host: str, port: int) -> None:
     receiver = Receiver(Settings.load(), whoop, consent, host=host, port=port)
     click.echo(f"listening on {receiver.base_url}", err=True)
     receiver.run()
+
+
+@serve.command("dashboard")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8090, show_default=True, help="Port; 0 for any free one.")
+def serve_dashboard(host: str, port: int) -> None:
+    """The read API for whoever has a key (clutch keys api); a proxy before it does TLS."""
+    from dashboard.app import create_app
+    from dashboard.keys import KeyListError, read_keys
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.errors import SettingError
+    from ingestion.serving import PortServer
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    try:
+        keys = read_keys(os.environ.get("DASHBOARD_API_KEYS", "").split())
+    except KeyListError as error:
+        raise SettingError(
+            "DASHBOARD_API_KEYS", str(error), "take the entries that clutch keys api prints"
+        ) from None
+    server = PortServer(create_app(reader_addresses(settings), keys), host=host, port=port)
+    click.echo(f"listening on {server.base_url}, {len(keys.callers)} keys", err=True)
+    server.run()
+
+
+def reader_addresses(settings: Settings) -> dict[str, str]:
+    """Where each audience of the dashboard reads, as which role, and for what."""
+    from dashboard.keys import PUBLIC
+    from ingestion.database.connection import role_url
+    from ingestion.database.roles import AUDIENCES, BI, FRONT_OFFICE
+
+    return {
+        PUBLIC: role_url(settings, BI),
+        "front_office": role_url(settings, FRONT_OFFICE),
+        **{
+            audience: role_url(settings, role, purpose="readiness")
+            for role, audience in AUDIENCES.items()
+        },
+    }
 
 
 @cli.group()

@@ -1,0 +1,303 @@
+"""What the API answers. Null is "not known", never a number that is none."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+Score = Annotated[float, Field(description="0-100.")]
+Share = Annotated[float, Field(description="0-1.")]
+Points = Annotated[float, Field(description="Points.")]
+
+
+class Season(BaseModel):
+    """A season with finished games."""
+
+    season: str = Field(description="E.g. 2023-24.")
+    games: int = Field(description="Finished games.")
+    last_game_date: date | None = Field(description="Date at the arena; null where none is known.")
+
+
+class Seasons(BaseModel):
+    """All seasons, the newest first."""
+
+    items: list[Season]
+
+
+class _Average(BaseModel):
+    total_clutch_games: int = Field(description="Games with an action in clutch time.")
+    avg_clutch_score: Score
+    lower_90: float | None = Field(description="Lower end of the average's 90 % interval.")
+    upper_90: float | None = Field(description="Upper end of it.")
+    reliability: Share | None = Field(
+        description="Share of what sets players apart at so many games that is not luck, 0-1."
+    )
+    expected_clutch_score: Score | None = Field(
+        description="What to expect of his next games by these alone, 0-100."
+    )
+    clutch_percentile: Score | None = Field(
+        description="Among players with enough games, 0-100; null below them."
+    )
+    points_scored: int = Field(description="In clutch time.")
+    points_over_expected: Points
+    win_probability_added: float | None = Field(description="Summed over the season.")
+    avg_recovery_score: Score | None = Field(
+        description="Mean pre-game recovery, 0-100 %; null without one that you may see."
+    )
+    recovery_games: int = Field(description="Games behind it.")
+
+
+class Leader(_Average):
+    """A player of a season. Ranks are among all of the season with so many games."""
+
+    player_id: str
+    season: str
+    full_name: str | None
+    team_id: str | None = Field(description="His latest team.")
+    tricode: str | None = Field(description="Its three letters.")
+    rank: int = Field(description="Ties share one.")
+    rank_lower_90: int | None = Field(description="One more than who is surely ahead of him.")
+    rank_upper_90: int | None = Field(description="All but who is surely behind him.")
+
+
+class Leaderboard(BaseModel):
+    """One page of a leaderboard."""
+
+    items: list[Leader]
+    total: int = Field(description="Rows of all pages.")
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Player(BaseModel):
+    """Who he is."""
+
+    player_id: str
+    full_name: str | None
+    team_id: str | None = Field(description="His latest team.")
+    tricode: str | None
+    position: str | None
+
+
+class PlayerSeason(_Average):
+    """One season of a player."""
+
+    season: str
+
+
+class PlayerGame(BaseModel):
+    """One stretch of clutch time of a player, with what was known of his body before the game."""
+
+    game_id: str
+    season: str
+    game_date: date | None
+    home_team_id: str | None
+    away_team_id: str | None
+    situation_id: str
+    actions_total: int
+    actions_successful: int
+    points_scored: int
+    points_over_expected: Points | None
+    clutch_score: Score
+    win_probability_added: float | None
+    has_wearables_data: bool = Field(description="That you may see.")
+    hrv_rmssd_pregame: float | None = Field(description="rMSSD of the night before (ms).")
+    hrv_baseline_deviation: float | None = Field(description="z against his own 28 nights.")
+    recovery_score_pregame: Score | None
+    sleep_performance_pregame: Score | None
+    wearables_quality_score: Share | None
+
+
+class PlayerModel(BaseModel):
+    """What the model in force says of a player, in points a shot."""
+
+    model_run_id: str
+    fitted_at: datetime
+    overall_skill: float
+    overall_skill_lower_90: float
+    overall_skill_upper_90: float
+    clutch_deviation: float
+    clutch_deviation_lower_90: float
+    clutch_deviation_upper_90: float
+    clutch_reliability: Share | None
+    statement: str = Field(description="In words.")
+
+
+class PlayerClutch(BaseModel):
+    """A player's clutch performance by season, and his games, the newest first."""
+
+    player: Player
+    seasons: list[PlayerSeason]
+    model: PlayerModel | None = Field(description="Null without a run in force that knows him.")
+    games: list[PlayerGame]
+    total_games: int = Field(description="Stretches of all pages.")
+    next: str | None = Field(description="Address of the next page of games; null on the last.")
+
+
+class Night(BaseModel):
+    """A date of an athlete."""
+
+    summary_date: date = Field(description="When he woke, by his own clock.")
+    hrv_rmssd_avg: float | None = Field(description="rMSSD (ms).")
+    hrv_baseline_deviation: float | None = Field(description="z against his own 28 nights.")
+    hrv_normal_range: str | None = Field(description="below, within or above.")
+    recovery_score: Score | None
+    resting_heart_rate: float | None = Field(description="Beats a minute.")
+    sleep_performance_score: Score | None
+    asleep_minutes: float | None = Field(description="Minutes.")
+    day_strain: float | None = Field(description="0-21.")
+    data_completeness: Share
+    missing_reason: str | None
+
+
+class WearablesSummary(BaseModel):
+    """Newest night, and means of a week and of four."""
+
+    last_date: date
+    latest_night: date | None
+    hrv_rmssd_latest: float | None
+    hrv_baseline_deviation_latest: float | None
+    hrv_normal_range_latest: str | None
+    recovery_score_latest: Score | None
+    resting_heart_rate_latest: float | None
+    sleep_performance_latest: Score | None
+    asleep_minutes_latest: float | None
+    day_strain_latest: float | None
+    nights_7d: int
+    nights_28d: int
+    hrv_rmssd_7d: float | None
+    hrv_rmssd_28d: float | None
+    recovery_score_7d: Score | None
+    recovery_score_28d: Score | None
+    resting_heart_rate_7d: float | None
+    resting_heart_rate_28d: float | None
+    sleep_performance_7d: Score | None
+    sleep_performance_28d: Score | None
+    asleep_minutes_7d: float | None
+    asleep_minutes_28d: float | None
+    data_completeness_7d: Share | None
+    data_completeness_28d: Share | None
+
+
+class PlayerWearables(BaseModel):
+    """Empty for a player of whom there is nothing that you may see: which it is, is not said."""
+
+    player: Player
+    summary: WearablesSummary | None
+    nights: list[Night] = Field(description="The newest first.")
+
+
+class Game(BaseModel):
+    """A game."""
+
+    game_id: str
+    season: str
+    season_type: str | None
+    game_date: date | None
+    tipoff_at: datetime | None
+    home_team_id: str | None
+    home_tricode: str | None
+    home_score: int | None
+    away_team_id: str | None
+    away_tricode: str | None
+    away_score: int | None
+    is_final: bool
+
+
+class Moment(BaseModel):
+    """Win probability after an action."""
+
+    order_number: int
+    action_number: int
+    action_timestamp: datetime | None
+    period: int
+    seconds_remaining: float | None = Field(description="In the period (s).")
+    home_margin: int | None = Field(description="Home minus visitors (points).")
+    is_clutch: bool
+    home_win_probability: Share | None
+    leverage: Share | None
+
+
+class Action(BaseModel):
+    """An action in clutch time and who is credited."""
+
+    order_number: int
+    player_id: str
+    full_name: str | None
+    team_id: str | None
+    action_type: str
+    action_subtype: str | None
+    is_successful: bool
+    points_scored: int
+    expected_points: Points | None
+    win_probability_added: float | None
+
+
+class ClutchWindow(BaseModel):
+    """An unbroken stretch of clutch time."""
+
+    situation_id: str
+    period: int
+    start_timestamp: datetime | None
+    end_timestamp: datetime | None
+    game_clock_start: str
+    game_clock_end: str
+    clutch_intensity: Share | None
+
+
+class GameWave(BaseModel):
+    """A game's win probability, its clutch time, and who did what in it."""
+
+    game: Game
+    moments: list[Moment]
+    windows: list[ClutchWindow]
+    actions: list[Action]
+
+
+class Prediction(BaseModel):
+    """A player before a game of the next two days."""
+
+    player_id: str
+    full_name: str | None
+    team_id: str | None
+    game_id: str
+    tipoff_at: datetime | None
+    home_tricode: str | None
+    away_tricode: str | None
+    model_run_id: str
+    fitted_at: datetime
+    predicted_clutch_score: Score
+    lower_50: Score
+    upper_50: Score
+    lower_90: Score
+    upper_90: Score
+    confidence: Share | None
+    reliability: Share | None
+    game_reliability: Share | None
+    used_wearables: bool
+
+
+class Predictions(BaseModel):
+    """One page of predictions, by tip-off."""
+
+    items: list[Prediction]
+    total: int
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Freshness(BaseModel):
+    """How new what is shown is."""
+
+    last_game_date: date | None
+    model_fitted_at: datetime | None
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None

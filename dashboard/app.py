@@ -1,0 +1,402 @@
+"""The read API: what dbt made, as JSON, for whoever has a key."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import psycopg
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from dashboard import answers, queries
+from dashboard.keys import Caller, Keys
+from dashboard.problems import MEDIA_TYPE, Problem
+
+PREFIX = "/api/v1"
+POOL_SIZE = 4
+"""Connections of each audience."""
+STATEMENT_MILLISECONDS = 5_000
+_POOL_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+_Rows = list[DictRow]
+_PlayerId = Annotated[str, Path(pattern="^[0-9]{1,12}$", description="League person id.")]
+_GameId = Annotated[str, Path(pattern="^[0-9]{10}$", description="League game id, ten digits.")]
+_SeasonName = Annotated[
+    str | None,
+    Query(alias="season", pattern="^[0-9]{4}-[0-9]{2}$", description="E.g. 2023-24."),
+]
+_Limit = Annotated[int, Query(ge=1, le=200, description="Rows of a page.")]
+_Offset = Annotated[int, Query(ge=0, le=100_000, description="Rows before the page.")]
+
+
+class Readers:
+    """A pool of connections for each audience, each as its own database role.
+
+    Args:
+        addresses: Of the database, by audience. Each leads to a session of a role that reads
+            ``analytics`` and says what for.
+    """
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._pools: dict[str, ConnectionPool[psycopg.Connection[DictRow]]] = {
+            audience: ConnectionPool(
+                address,
+                min_size=0,
+                max_size=POOL_SIZE,
+                timeout=_POOL_SECONDS,
+                open=False,
+                kwargs={"autocommit": True, "row_factory": dict_row},
+                configure=_configure,
+                # a server that was restarted, or a session that an administrator ended
+                check=ConnectionPool.check_connection,
+                name=audience,
+            )
+            for audience, address in addresses.items()
+        }
+
+    def open(self) -> None:
+        """Open them; connections are made when they are needed."""
+        for pool in self._pools.values():
+            pool.open()
+
+    def close(self) -> None:
+        """Close them."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def read(self, caller: Caller, *asked: tuple[str, Mapping[str, Any]]) -> list[_Rows]:
+        """Ask queries on one connection, as the caller's audience.
+
+        Args:
+            caller: Who asks; the log of reads names his key.
+            asked: Queries and their parameters.
+
+        Raises:
+            Problem: If the database does not answer in time, or nothing was built yet.
+        """
+        try:
+            with self._pools[caller.audience].connection() as connection:
+                connection.execute(
+                    "select set_config('application_name', %s, false)", [f"api_{caller.name}"]
+                )
+                return [
+                    connection.execute(query.encode(), parameters).fetchall()
+                    for query, parameters in asked
+                ]
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            raise Problem(
+                503, "Nothing to show yet", "The models were not built: dbt build."
+            ) from None
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            _log.warning("the database does not answer: %s", type(error).__name__)
+            raise Problem(
+                503, "Not available now", "The database does not answer. Try again in a minute."
+            ) from None
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "select set_config('statement_timeout', %s, false)", [str(STATEMENT_MILLISECONDS)]
+    )
+
+
+def create_app(addresses: Mapping[str, str], keys: Keys) -> FastAPI:
+    """The application.
+
+    Args:
+        addresses: As for :class:`Readers`, for every audience that a key has.
+        keys: Who may ask.
+    """
+    readers = Readers(addresses)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        readers.open()
+        try:
+            yield
+        finally:
+            readers.close()
+
+    app = FastAPI(
+        title="Clutch",
+        version="1",
+        description="Clutch performance and athlete readiness, read-only. Every request carries a "
+        "key as bearer token; what an athlete does not allow the key's audience is not there.",
+        lifespan=lifespan,
+        openapi_url=f"{PREFIX}/openapi.json",
+        # its pages load from elsewhere
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.readers = readers
+    app.state.keys = keys
+    _add_errors(app)
+    _add_headers(app)
+    app.include_router(_router)
+    return app
+
+
+def _caller(
+    request: Request,
+    _: Annotated[Any, Depends(HTTPBearer(auto_error=False, description="An API key."))],
+) -> Caller:
+    given = request.headers.getlist("authorization")
+    scheme, _space, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    keys: Keys = request.app.state.keys
+    caller = keys.find(key) if scheme.lower() == "bearer" else None
+    if caller is None:
+        raise Problem(
+            401,
+            "No valid key",
+            "Send the header Authorization: Bearer KEY; a key is made with clutch keys api.",
+            headers={"www-authenticate": "Bearer"},
+        )
+    return caller
+
+
+_Asks = Annotated[Caller, Depends(_caller)]
+_router = APIRouter(
+    prefix=PREFIX,
+    responses={
+        status: {"model": answers.ProblemDetails, "content": {MEDIA_TYPE: {}}}
+        for status in (401, 404, 422, 503)
+    },
+)
+
+
+def _read(request: Request, caller: Caller, *asked: tuple[str, Mapping[str, Any]]) -> list[_Rows]:
+    readers: Readers = request.app.state.readers
+    return readers.read(caller, *asked)
+
+
+def _player(rows: _Rows) -> DictRow:
+    if not rows:
+        raise Problem(404, "Not found", "There is no player of this id in any game here.")
+    return rows[0]
+
+
+@_router.get("/seasons", response_model=answers.Seasons)
+def seasons(request: Request, caller: _Asks) -> Response:
+    """Seasons with finished games, the newest first."""
+    (rows,) = _read(request, caller, (queries.SEASONS, {}))
+    return _answer(request, answers.Seasons.model_validate({"items": rows}))
+
+
+@_router.get("/leaderboard", response_model=answers.Leaderboard)
+def leaderboard(
+    request: Request,
+    caller: _Asks,
+    season: Annotated[str, Query(pattern="^[0-9]{4}-[0-9]{2}$", description="E.g. 2023-24.")],
+    min_games: Annotated[int, Query(ge=1, le=200, description="Clutch games.")] = 10,
+    team_id: Annotated[
+        str | None,
+        Query(pattern="^[0-9]{1,12}$", description="Latest team; ranks stay those of all."),
+    ] = None,
+    limit: _Limit = 50,
+    offset: _Offset = 0,
+) -> Response:
+    """Players by average clutch score, with the ranks that luck leaves open."""
+    given = {"season": season, "min_games": min_games, "team_id": team_id}
+    (rows,) = _read(
+        request, caller, (queries.LEADERBOARD, {**given, "limit": limit, "offset": offset})
+    )
+    return _answer(request, answers.Leaderboard.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get(
+    "/players/{player_id}/clutch",
+    response_model=answers.PlayerClutch,
+)
+def player_clutch(
+    request: Request,
+    caller: _Asks,
+    player_id: _PlayerId,
+    season: _SeasonName = None,
+    limit: _Limit = 50,
+    offset: _Offset = 0,
+) -> Response:
+    """A player's clutch performance by season, what the model says, and his games."""
+    of = {"player_id": player_id, "season": season}
+    who, by_season, model, games = _read(
+        request,
+        caller,
+        (queries.PLAYER, of),
+        (queries.PLAYER_SEASONS, of),
+        (queries.PLAYER_MODEL, of),
+        (queries.PLAYER_GAMES, {**of, "limit": limit, "offset": offset}),
+    )
+    page = _paged(request, games, offset)
+    return _answer(
+        request,
+        answers.PlayerClutch.model_validate(
+            {
+                "player": _player(who),
+                "seasons": by_season,
+                "model": model[0] if model else None,
+                "games": page["items"],
+                "total_games": page["total"],
+                "next": page["next"],
+            }
+        ),
+    )
+
+
+@_router.get(
+    "/players/{player_id}/wearables",
+    response_model=answers.PlayerWearables,
+)
+def player_wearables(
+    request: Request,
+    caller: _Asks,
+    player_id: _PlayerId,
+    limit: _Limit = 28,
+) -> Response:
+    """Newest night, week and four weeks, and the nights; empty where you may see nothing."""
+    of = {"player_id": player_id}
+    who, summary, nights = _read(
+        request,
+        caller,
+        (queries.PLAYER, of),
+        (queries.WEARABLES_SUMMARY, of),
+        (queries.WEARABLES_DAYS, {**of, "limit": limit}),
+    )
+    return _answer(
+        request,
+        answers.PlayerWearables.model_validate(
+            {
+                "player": _player(who),
+                "summary": summary[0] if summary else None,
+                "nights": nights,
+            }
+        ),
+    )
+
+
+@_router.get(
+    "/games/{game_id}/win-probability",
+    response_model=answers.GameWave,
+)
+def game_wave(
+    request: Request,
+    caller: _Asks,
+    game_id: _GameId,
+) -> Response:
+    """A game's win probability after every action, and who did what in clutch time."""
+    of = {"game_id": game_id}
+    game, moments, windows, actions = _read(
+        request,
+        caller,
+        (queries.GAME, of),
+        (queries.GAME_WAVE, of),
+        (queries.GAME_WINDOWS, of),
+        (queries.GAME_ACTIONS, of),
+    )
+    if not game:
+        raise Problem(404, "Not found", "There is no game of this id here.")
+    return _answer(
+        request,
+        answers.GameWave.model_validate(
+            {"game": game[0], "moments": moments, "windows": windows, "actions": actions}
+        ),
+    )
+
+
+@_router.get("/predictions/upcoming", response_model=answers.Predictions)
+def upcoming(
+    request: Request,
+    caller: _Asks,
+    limit: _Limit = 50,
+    offset: _Offset = 0,
+) -> Response:
+    """Predictions for the games of the next two days, by the run in force."""
+    (rows,) = _read(request, caller, (queries.UPCOMING, {"limit": limit, "offset": offset}))
+    return _answer(request, answers.Predictions.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get("/freshness", response_model=answers.Freshness)
+def freshness(request: Request, caller: _Asks) -> Response:
+    """How new what is shown is."""
+    (rows,) = _read(request, caller, (queries.FRESHNESS, {}))
+    return _answer(request, answers.Freshness.model_validate(rows[0]))
+
+
+def _paged(request: Request, rows: _Rows, offset: int) -> dict[str, Any]:
+    """Rows of a page with the number of all, and where the next page is."""
+    total = rows[0]["total"] if rows else 0
+    after = offset + len(rows)
+    following = None
+    if after < total:
+        address = request.url.include_query_params(offset=after)
+        following = f"{address.path}?{address.query}"
+    return {"items": rows, "total": total, "next": following}
+
+
+def _answer(request: Request, content: BaseModel) -> Response:
+    """JSON with a mark of its content: who has the same gets no second copy.
+
+    It is asked for anew each time (``no-cache``): a withdrawal must show at once, and a shared
+    cache must not hold it.
+    """
+    body = content.model_dump_json().encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization"}
+    known = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
+    if known & {etag, f"W/{etag}", "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _add_headers(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def harden(request: Request, call_next: Callable[[Request], Any]) -> Response:
+        response: Response = await call_next(request)
+        response.headers["x-content-type-options"] = "nosniff"
+        response.headers["referrer-policy"] = "no-referrer"
+        response.headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def told(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101 - what the handler is registered for
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        # what was sent is not repeated
+        fields = [
+            {"parameter": str(each["loc"][-1]), "detail": str(each["msg"])}
+            for each in error.errors()
+        ]
+        return Problem(
+            422,
+            "Parameters are wrong",
+            "See errors, and the parameters in openapi.json.",
+            fields=fields,
+        ).response()
+
+    @app.exception_handler(HTTPException)
+    async def other(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        detail = {404: "There is nothing at this address.", 405: "This address is read with GET."}
+        return Problem(
+            error.status_code,
+            str(error.detail),
+            detail.get(error.status_code, "See openapi.json."),
+            headers=dict(error.headers or {}),
+        ).response()

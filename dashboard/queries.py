@@ -1,0 +1,192 @@
+"""SQL of the read API: selections of the schema ``analytics``; what a figure means stands in dbt.
+
+Unqualified names: a reader's search path is ``analytics``.
+"""
+
+from __future__ import annotations
+
+SEASONS = """
+    select season, count(*)::integer as games, max(game_date) as last_game_date
+    from games where is_final group by season order by season desc
+"""
+
+# Two players are told apart when the difference of their averages exceeds what luck does to it in
+# nine of ten cases: the ends of a player's ranks are one more than who is surely ahead, and all but
+# who is surely behind. Ties share a rank.
+LEADERBOARD = """
+    with chosen as (
+        select
+            board.player_id, board.season, board.full_name, players.team_id, teams.tricode,
+            board.total_clutch_games, board.avg_clutch_score::float8 as avg_clutch_score,
+            luck.lower_90, luck.upper_90, luck.reliability, luck.expected_clutch_score,
+            board.clutch_percentile::float8 as clutch_percentile,
+            board.points_scored, board.points_over_expected::float8 as points_over_expected,
+            board.win_probability_added,
+            board.avg_recovery_score, board.recovery_games
+        from clutch_leaderboard as board
+        inner join clutch_score_reliability as luck
+            on board.player_id = luck.player_id and board.season = luck.season
+        inner join players on board.player_id = players.player_id
+        left join teams on players.team_id = teams.team_id
+        where board.season = %(season)s and board.total_clutch_games >= %(min_games)s
+    ),
+
+    ranked as (
+        select
+            chosen.*,
+            rank() over (order by chosen.avg_clutch_score desc)::integer as rank,
+            count(*) over ()::integer as ranked_players,
+            told.ahead, told.behind
+        from chosen
+        left join lateral (
+            select
+                count(*) filter (where other.avg_clutch_score - chosen.avg_clutch_score > margin)
+                    ::integer as ahead,
+                count(*) filter (where chosen.avg_clutch_score - other.avg_clutch_score > margin)
+                    ::integer as behind
+            from chosen as other
+            cross join lateral (
+                -- half widths of independent intervals add like standard errors
+                select sqrt(
+                    (chosen.upper_90 - chosen.lower_90) ^ 2 + (other.upper_90 - other.lower_90) ^ 2
+                ) / 2 as margin
+            ) as luck
+        ) as told on true
+    )
+
+    select
+        player_id, season, full_name, team_id, tricode, total_clutch_games, avg_clutch_score,
+        lower_90, upper_90, reliability, expected_clutch_score, rank,
+        case when lower_90 is not null then 1 + ahead end as rank_lower_90,
+        case when lower_90 is not null then ranked_players - behind end as rank_upper_90,
+        clutch_percentile, points_scored, points_over_expected, win_probability_added,
+        avg_recovery_score, recovery_games,
+        count(*) over ()::integer as total
+    from ranked
+    where %(team_id)s::text is null or team_id = %(team_id)s
+    order by rank, full_name, player_id
+    limit %(limit)s offset %(offset)s
+"""
+
+PLAYER = """
+    select players.player_id, players.full_name, players.team_id, teams.tricode, players.position
+    from players left join teams on players.team_id = teams.team_id
+    where player_id = %(player_id)s
+"""
+
+PLAYER_SEASONS = """
+    select
+        board.season, board.total_clutch_games, board.avg_clutch_score::float8 as avg_clutch_score,
+        luck.lower_90, luck.upper_90, luck.reliability, luck.expected_clutch_score,
+        board.clutch_percentile::float8 as clutch_percentile, board.points_scored,
+        board.points_over_expected::float8 as points_over_expected, board.win_probability_added,
+        board.avg_recovery_score, board.recovery_games
+    from clutch_leaderboard as board
+    inner join clutch_score_reliability as luck
+        on board.player_id = luck.player_id and board.season = luck.season
+    where
+        board.player_id = %(player_id)s
+        and (%(season)s::text is null or board.season = %(season)s)
+    order by board.season desc
+"""
+
+PLAYER_GAMES = """
+    select
+        scores.game_id, games.season, games.game_date, games.home_team_id, games.away_team_id,
+        scores.situation_id, scores.actions_total, scores.actions_successful,
+        scores.points_scored, scores.points_over_expected::float8 as points_over_expected,
+        scores.clutch_score::float8 as clutch_score, scores.win_probability_added,
+        scores.has_wearables_data, scores.hrv_rmssd_pregame, scores.hrv_baseline_deviation,
+        scores.recovery_score_pregame, scores.sleep_performance_pregame,
+        scores.wearables_quality_score,
+        count(*) over ()::integer as total
+    from clutch_performance_scores as scores
+    inner join games on scores.game_id = games.game_id
+    where
+        scores.player_id = %(player_id)s
+        and (%(season)s::text is null or games.season = %(season)s)
+    order by games.game_date desc nulls last, scores.game_id desc, scores.situation_id
+    limit %(limit)s offset %(offset)s
+"""
+
+PLAYER_MODEL = """
+    select
+        model_run_id, fitted_at, overall_skill, overall_skill_lower_90, overall_skill_upper_90,
+        clutch_deviation, clutch_deviation_lower_90, clutch_deviation_upper_90, clutch_reliability,
+        statement
+    from clutch_player_skills
+    where player_id = %(player_id)s and is_current
+"""
+
+WEARABLES_SUMMARY = "select * from player_wearables_summary where player_id = %(player_id)s"
+
+WEARABLES_DAYS = """
+    select
+        summary_date, hrv_rmssd_avg, hrv_baseline_deviation, hrv_normal_range, recovery_score,
+        resting_heart_rate, sleep_performance_score, asleep_minutes, day_strain, data_completeness,
+        missing_reason
+    from wearables_daily_summary
+    where player_id = %(player_id)s
+    order by summary_date desc
+    limit %(limit)s
+"""
+
+GAME = """
+    select
+        games.game_id, games.season, games.season_type, games.game_date, games.tipoff_at,
+        games.home_team_id, home.tricode as home_tricode, games.home_score,
+        games.away_team_id, away.tricode as away_tricode, games.away_score, games.is_final
+    from games
+    left join teams as home on games.home_team_id = home.team_id
+    left join teams as away on games.away_team_id = away.team_id
+    where games.game_id = %(game_id)s
+"""
+
+GAME_WAVE = """
+    select
+        order_number, action_number, action_timestamp, period,
+        seconds_remaining::float8 as seconds_remaining, home_margin, is_clutch,
+        home_win_probability, leverage
+    from win_probability where game_id = %(game_id)s order by order_number
+"""
+
+GAME_ACTIONS = """
+    select
+        actions.order_number, actions.player_id, players.full_name, actions.team_id,
+        actions.action_type, actions.action_subtype, actions.is_successful, actions.points_scored,
+        actions.expected_points::float8 as expected_points, actions.win_probability_added
+    from clutch_player_actions as actions
+    left join players on actions.player_id = players.player_id
+    where actions.game_id = %(game_id)s
+    order by actions.order_number, actions.action_id
+"""
+
+GAME_WINDOWS = """
+    select
+        situation_id, period, start_timestamp, end_timestamp, game_clock_start, game_clock_end,
+        clutch_intensity
+    from clutch_situations where game_id = %(game_id)s order by situation_id
+"""
+
+UPCOMING = """
+    select
+        predictions.player_id, players.full_name, players.team_id, predictions.game_id,
+        schedule.tipoff_at, schedule.home_tricode, schedule.away_tricode,
+        predictions.model_run_id, predictions.fitted_at,
+        predictions.predicted_clutch_score, predictions.lower_50, predictions.upper_50,
+        predictions.lower_90, predictions.upper_90, predictions.confidence,
+        predictions.reliability, predictions.game_reliability, predictions.used_wearables,
+        count(*) over ()::integer as total
+    from clutch_predictions as predictions
+    left join players on predictions.player_id = players.player_id
+    left join game_schedule as schedule on predictions.game_id = schedule.game_id
+    where predictions.is_current and predictions.is_upcoming
+    order by schedule.tipoff_at, predictions.game_id, players.full_name, predictions.player_id
+    limit %(limit)s offset %(offset)s
+"""
+
+FRESHNESS = """
+    select
+        (select max(game_date) from games where is_final) as last_game_date,
+        (select max(fitted_at) from model_runs where is_current) as model_fitted_at
+"""
