@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import answers, queries
 from dashboard.keys import Caller, Keys
@@ -144,7 +145,7 @@ def create_app(addresses: Mapping[str, str], keys: Keys) -> FastAPI:
     app.state.readers = readers
     app.state.keys = keys
     _add_errors(app)
-    _add_headers(app)
+    app.add_middleware(_Guard)
     app.include_router(_router)
     return app
 
@@ -359,14 +360,38 @@ def _answer(request: Request, content: BaseModel) -> Response:
     return Response(body, headers=headers, media_type="application/json")
 
 
-def _add_headers(app: FastAPI) -> None:
-    @app.middleware("http")
-    async def harden(request: Request, call_next: Callable[[Request], Any]) -> Response:
-        response: Response = await call_next(request)
-        response.headers["x-content-type-options"] = "nosniff"
-        response.headers["referrer-policy"] = "no-referrer"
-        response.headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
-        return response
+class _Guard:
+    """Gives every answer the strict headers, and turns what fails into one without details."""
+
+    _HEADERS = (
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                message["headers"] = [*message.get("headers", ()), *self._HEADERS]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - its text could hold what a log must not
+            _log.error("a request failed: %s", type(error).__name__)
+            if not has_begun:
+                failed = Problem(500, "Failed", "It is our fault, and in the log.")
+                await failed.response()(scope, receive, send_with_headers)
 
 
 def _add_errors(app: FastAPI) -> None:

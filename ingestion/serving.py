@@ -6,10 +6,12 @@ import logging
 import socket
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h11
 import uvicorn
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ingestion.errors import ClutchError
@@ -36,6 +38,30 @@ class _Connection(H11Protocol):
             self.cycle.message_event.set()
 
 
+def _has_two_ends(scope: Scope) -> bool:
+    """Whether a request says both its length and that it comes in chunks.
+
+    The server would believe the chunks and keep the connection. A proxy that believes the length
+    then passes a second request on inside the first, with whatever path it refuses itself
+    (RFC 9112, 6.3: the connection must be closed, and the request may be refused).
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+
+
+class _OneEnd:
+    """Refuses such a request, whatever the application, and hangs up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _has_two_ends(scope):
+            refused = Response(status_code=400, headers={"connection": "close"})
+            await refused(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 class PortServer:
     """Serves an application; as a context it does so in a thread.
 
@@ -48,7 +74,7 @@ class PortServer:
         ClutchError: If the port cannot be used.
     """
 
-    def __init__(self, app: Any, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+    def __init__(self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 8080) -> None:
         try:
             self._socket = socket.create_server(
                 (host, port),
@@ -64,7 +90,7 @@ class PortServer:
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                _OneEnd(app),
                 access_log=False,
                 log_config=None,
                 http=_Connection,

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from clutch import reader_addresses
+from dashboard import app as app_module
 from dashboard.app import PREFIX, create_app
 from dashboard.keys import AUDIENCES, KeyListError, new_key, read_keys
 from ingestion.database import roles
@@ -24,6 +25,7 @@ from ingestion.database.connection import connect
 from ingestion.privacy import reads
 from ingestion.serving import PortServer
 from ingestion.settings import Settings
+from tests.support import attacks
 from tests.support.audiences import ATHLETES, World, allowed, build_world
 from tests.support.model_output import PREDICTION, SKILL, insert
 
@@ -356,6 +358,20 @@ def test_a_database_without_marts_and_one_that_is_gone(database: Settings) -> No
         with PortServer(create_app(wrong, read_keys([entry])), port=0) as server:
             answer = requests.get(f"{server.base_url}{PREFIX}/seasons", headers=headers, timeout=30)
         assert (answer.status_code, answer.json()["title"]) == (503, title)
+
+
+def test_what_fails_says_nothing_of_why(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a value of a body: 63.5")
+
+    monkeypatch.setattr(app_module, "_answer", fail)
+    with attacks.listening() as log:
+        answer = api.get("/seasons")
+    assert (answer.status_code, answer.json()["title"]) == (500, "Failed")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "63.5" not in answer.text + "".join(log.lines)
+    assert any("RuntimeError" in line for line in log.faults)
 
 
 def test_answers_are_as_the_description_says(api: Api) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 import psycopg
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 METHODS = (
     "GET",
@@ -156,6 +156,9 @@ def _walk(routes: Sequence[BaseRoute], before: str) -> Iterator[tuple[str, tuple
                 yield before + route.path + "/", ()
         elif isinstance(route, Route):
             yield before + route.path, tuple(sorted(route.methods or ()))
+        elif isinstance(getattr(route, "original_router", None), Router):
+            # FastAPI's way to include one; its routes have their prefix already
+            yield from _walk(route.original_router.routes, before)  # type: ignore[attr-defined]
         else:
             raise TypeError(f"attacks do not know how to reach {route!r}: teach them")
 

@@ -229,11 +229,6 @@ class _Guard:
                 message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
-        if _has_two_ends(scope):
-            response = _message(Outcome("bad_request"))
-            response.headers["connection"] = "close"
-            await response(scope, receive, send_with_headers)
-            return
         try:
             await self._app(scope, receive, send_with_headers)
         except psycopg.OperationalError as error:
@@ -249,16 +244,6 @@ class _Guard:
             return
         if not has_begun:
             await _message(Outcome(code))(scope, receive, send_with_headers)
-
-
-def _has_two_ends(scope: Scope) -> bool:
-    """Whether a request says both its length and that it comes in chunks.
-
-    The server would believe the chunks and keep the connection. A proxy that believes the length
-    then passes a second request on inside the first, with whatever path it refuses itself
-    (RFC 9112, 6.3: the connection must be closed, and the request may be refused).
-    """
-    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
 
 def _place(error: BaseException) -> str:
