@@ -8,7 +8,7 @@ import random
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ import pytest
 import requests
 from psycopg import sql
 
+from clutch import reader_addresses
+from dashboard.app import PREFIX, create_app
+from dashboard.keys import new_key, read_keys
 from ingestion import nba
 from ingestion.consent import links
 from ingestion.consent.settings import ConsentSettings
@@ -31,6 +34,7 @@ from ingestion.privacy import withdrawal
 from ingestion.privacy.places import FILES, SCHEMAS, Place, places
 from ingestion.sandbox.demo import FirstTeam, first_team
 from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
+from ingestion.serving import PortServer
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.whoop.receiver.app import Receiver
 from modeling.clutch_skill import run
@@ -239,7 +243,29 @@ def test_p8_an_athlete_gets_everything_that_is_stored_of_him(world: World, tmp_p
     assert nobody.returncode == 2
 
 
-def test_p5_a_canary_is_nowhere_after_his_withdrawal(world: World) -> None:
+@pytest.fixture
+def ask(world: World) -> Iterator[Callable[[Athlete], Any]]:
+    """What the read API tells the medical staff of an athlete's body."""
+    key, entry = new_key("doctor", "medical_staff")
+    app = create_app(reader_addresses(world.settings), read_keys([entry]))
+    with PortServer(app, port=0) as server:
+
+        def told(athlete: Athlete) -> Any:
+            answer = requests.get(
+                f"{server.base_url}{PREFIX}/players/{athlete.player_id}/wearables?limit=200",
+                headers={"authorization": f"Bearer {key}"},
+                timeout=30,
+            )
+            assert answer.status_code == 200, answer.text
+            content = answer.json()
+            return content["summary"], content["nights"]
+
+        yield told
+
+
+def test_p5_a_canary_is_nowhere_after_his_withdrawal(
+    world: World, ask: Callable[[Athlete], Any]
+) -> None:
     """Killed at its steps and begun again; then every table, dump, file and log is searched."""
     settings = world.settings
     canary, *others = athletes(settings)
@@ -264,6 +290,9 @@ def test_p5_a_canary_is_nowhere_after_his_withdrawal(world: World) -> None:
             "select athletes from analytics.model_runs where is_current"
         ).fetchall()
     assert len(shown(settings, canary)) == 9
+    summary, nights = ask(canary)
+    assert summary is not None
+    assert len(nights) > 30
 
     for module, function, when in STEPS[:: len(STEPS) // KILLS]:
         done = subprocess.run(
@@ -280,6 +309,7 @@ def test_p5_a_canary_is_nowhere_after_his_withdrawal(world: World) -> None:
         assert done.returncode == -9, (module, function, when, done.stderr)
         # from the first moment on nobody is shown anything of his body
         assert shown(settings, canary) == {}
+        assert ask(canary) == (None, [])
     over = world.clutch("consent", "withdraw", "--finish", "--json")
     assert over.returncode == 0, over.stderr
     (receipt,) = json.loads(over.stdout)
