@@ -1,4 +1,5 @@
 -- Grain: one row per player and season with a clutch game: how well his games tell his season's average.
+-- Exact decimals up to the last step: floating sums depend on the order of rows.
 -- Games scatter around a player's level, players around the league's (docs/methods/clutch_score_reliability.md).
 {{ config(materialized='view') }}
 
@@ -17,8 +18,8 @@ player_games as (
         scores.player_id,
         games.season,
         scores.game_id,
-        avg(scores.clutch_score)::float8 as mean_score,
-        sum(scores.clutch_score)::float8 as total_score,
+        avg(scores.clutch_score) as mean_score,
+        sum(scores.clutch_score) as total_score,
         count(*) as stretches
     from scores
     inner join games on scores.game_id = games.game_id
@@ -69,12 +70,14 @@ judged as (
         players.player_id,
         players.season,
         players.clutch_games,
-        players.avg_clutch_score,
-        between_players.mean_score as league_mean,
-        sqrt(within_players.variance / players.clutch_games) as standard_error,
-        between_players.variance / nullif(
-            between_players.variance + within_players.variance / players.clutch_games, 0
-        ) as reliability
+        players.avg_clutch_score::float8 as avg_clutch_score,
+        between_players.mean_score::float8 as league_mean,
+        sqrt((within_players.variance / players.clutch_games)::float8) as standard_error,
+        (
+            between_players.variance / nullif(
+                between_players.variance + within_players.variance / players.clutch_games, 0
+            )
+        )::float8 as reliability
     from players
     left join within_players on players.season = within_players.season
     left join between_players on players.season = between_players.season
