@@ -330,9 +330,7 @@ class WarmDbt:
             self._is_built = True
             return
         known = (_FOLLOW_BY_THEMSELVES, *_OF_THE_BODY)
-        # its reliability stands on the same tables, and goes with games where dbt makes that anew
-        leaderboard = ("+clutch_leaderboard", "clutch_score_reliability")
-        self._invoke("run", "--select", *leaderboard, "--exclude", *known)
+        self._invoke("run", "--select", "+clutch_leaderboard", "--exclude", *known)
 
     def run_other_marts(self) -> None:
         """Then the other marts that tell of clutch time.

@@ -1,4 +1,6 @@
 -- Grain: one row per game that has a play-by-play.
+{{ refilled_table() }}
+
 select
     game_id,
     season,
