@@ -201,6 +201,7 @@ def demo(game_count: int, seed: int) -> None:
     print_predictions(settings, console)
     print_readiness(settings, console)
     console.print(
+        "Look at it in a browser: clutch serve dashboard --demo\n"
         f"Look around as the medical staff: psql '{_reader_url(settings)}'\n"
         "Real games: clutch ingest nba --season 2026-27, then dbt build (docs/runbook.md).",
         soft_wrap=True,
@@ -1169,24 +1170,35 @@ def serve_receiver(host: str, port: int) -> None:
 @serve.command("dashboard")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8090, show_default=True, help="Port; 0 for any free one.")
-def serve_dashboard(host: str, port: int) -> None:
-    """The read API for whoever has a key (clutch keys api); a proxy before it does TLS."""
+@click.option(
+    "--demo",
+    "of_demo",
+    is_flag=True,
+    help="Show what clutch demo made; prints a link that opens it.",
+)
+def serve_dashboard(host: str, port: int, of_demo: bool) -> None:
+    """Pages and read API for whoever has a key (clutch keys api); a proxy before it does TLS."""
     from dashboard.app import create_app
-    from dashboard.keys import KeyListError, read_keys
+    from dashboard.keys import KeyListError, new_key, read_keys
     from ingestion.database.migrate import ensure_ready
     from ingestion.errors import SettingError
     from ingestion.serving import PortServer
 
-    settings = Settings.load()
+    settings = _demo_settings(Settings.load()) if of_demo else Settings.load()
     ensure_ready(settings)
+    # the demo's athletes are nobody: a key of this process alone may be printed
+    key, entry = new_key("demo", "medical_staff")
+    entries = [entry] if of_demo else os.environ.get("DASHBOARD_API_KEYS", "").split()
     try:
-        keys = read_keys(os.environ.get("DASHBOARD_API_KEYS", "").split())
+        keys = read_keys(entries)
     except KeyListError as error:
         raise SettingError(
             "DASHBOARD_API_KEYS", str(error), "take the entries that clutch keys api prints"
         ) from None
     server = PortServer(create_app(reader_addresses(settings), keys), host=host, port=port)
     click.echo(f"listening on {server.base_url}, {len(keys.callers)} keys", err=True)
+    if of_demo:
+        click.echo(f"Open {server.base_url}/sign-in#{key}")
     server.run()
 
 

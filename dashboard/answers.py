@@ -12,6 +12,14 @@ Share = Annotated[float, Field(description="0-1.")]
 Points = Annotated[float, Field(description="Points.")]
 
 
+class Me(BaseModel):
+    """Whose key it is."""
+
+    name: str
+    audience: str
+    sees_athletes: bool = Field(description="Whether athletes can allow this audience anything.")
+
+
 class Season(BaseModel):
     """A season with finished games."""
 
@@ -80,6 +88,29 @@ class Player(BaseModel):
     position: str | None
 
 
+class Players(BaseModel):
+    """One page of players."""
+
+    items: list[Player]
+    total: int
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Team(BaseModel):
+    """A team."""
+
+    team_id: str
+    tricode: str | None = Field(description="Three letters.")
+    city: str | None
+    name: str | None
+
+
+class Teams(BaseModel):
+    """All teams."""
+
+    items: list[Team]
+
+
 class PlayerSeason(_Average):
     """One season of a player."""
 
@@ -142,6 +173,10 @@ class Night(BaseModel):
     hrv_rmssd_avg: float | None = Field(description="rMSSD (ms).")
     hrv_baseline_deviation: float | None = Field(description="z against his own 28 nights.")
     hrv_normal_range: str | None = Field(description="below, within or above.")
+    hrv_baseline_lower: float | None = Field(
+        description="A standard deviation below the mean of his own 28 nights before (ms)."
+    )
+    hrv_baseline_upper: float | None = Field(description="A standard deviation above it (ms).")
     recovery_score: Score | None
     resting_heart_rate: float | None = Field(description="Beats a minute.")
     sleep_performance_score: Score | None
@@ -203,6 +238,49 @@ class Game(BaseModel):
     away_tricode: str | None
     away_score: int | None
     is_final: bool
+
+
+class GameSummary(Game):
+    """A game, and how close it was."""
+
+    periods: int | None = Field(description="5 and more are overtimes.")
+    clutch_windows: int = Field(description="Unbroken stretches of clutch time.")
+    total_swing: float | None = Field(description="Sum of absolute changes of win probability.")
+    lowest_win_probability_of_winner: Share | None
+
+
+class Games(BaseModel):
+    """One page of games, the newest first."""
+
+    items: list[GameSummary]
+    total: int
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Readiness(BaseModel):
+    """A player of a game, and what was known of his night at tip-off where you may see it."""
+
+    player_id: str
+    full_name: str | None
+    team_id: str | None = Field(description="His side; null where he has a night and no minutes.")
+    hrv_rmssd_pregame: float | None = Field(description="rMSSD (ms).")
+    hrv_baseline_deviation: float | None = Field(description="z against his own 28 nights.")
+    recovery_score_pregame: Score | None
+    resting_heart_rate_deviation: float | None = Field(description="z; positive is higher.")
+    sleep_performance_pregame: Score | None
+    asleep_minutes_pregame: float | None = Field(description="Minutes.")
+    day_strain_pregame: float | None = Field(description="0-21.")
+    hours_to_tipoff: float | None = Field(description="From waking (h).")
+    quality_score: Share | None
+    quality_reasons: str | None = Field(description="What lowers it, separated by commas.")
+    missing_reason: str | None
+
+
+class GameReadiness(BaseModel):
+    """A game, and who played it how rested."""
+
+    game: Game
+    players: list[Readiness]
 
 
 class Moment(BaseModel):
@@ -284,6 +362,41 @@ class Predictions(BaseModel):
     items: list[Prediction]
     total: int
     next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Run(BaseModel):
+    """A run of the model."""
+
+    model_run_id: str
+    fitted_at: datetime
+    model_version: int
+    seasons: str = Field(description="In words.")
+    last_game_date: date | None
+    games: int
+    players: int
+    athletes: int = Field(description="Players whose nights entered it.")
+    attempts: int = Field(description="Shots, free throws included.")
+    clutch_attempts: int
+    used_wearables: bool
+
+
+class Effect(BaseModel):
+    """What a circumstance or a night changes."""
+
+    effect: str
+    label: str
+    unit: str
+    mean: float = Field(description="Posterior mean (unit).")
+    lower_90: float
+    upper_90: float
+    statement: str = Field(description="In words.")
+
+
+class Model(BaseModel):
+    """What the run in force says."""
+
+    run: Run | None = Field(description="Null without one in force.")
+    effects: list[Effect]
 
 
 class Freshness(BaseModel):

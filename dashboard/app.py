@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import psycopg
@@ -19,8 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard import answers, queries
-from dashboard.keys import Caller, Keys
+from dashboard import answers, pages, queries
+from dashboard.keys import STAFF, Caller, Keys
 from dashboard.problems import MEDIA_TYPE, Problem
 
 PREFIX = "/api/v1"
@@ -113,12 +114,15 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def create_app(addresses: Mapping[str, str], keys: Keys) -> FastAPI:
+def create_app(
+    addresses: Mapping[str, str], keys: Keys, *, catalogue: FilePath | None = None
+) -> FastAPI:
     """The application.
 
     Args:
         addresses: As for :class:`Readers`, for every audience that a key has.
         keys: Who may ask.
+        catalogue: Page about the models that dbt makes, if there is one.
     """
     readers = Readers(addresses)
 
@@ -147,6 +151,7 @@ def create_app(addresses: Mapping[str, str], keys: Keys) -> FastAPI:
     _add_errors(app)
     app.add_middleware(_Guard)
     app.include_router(_router)
+    pages.add_to(app, catalogue)
     return app
 
 
@@ -156,6 +161,9 @@ def _caller(
 ) -> Caller:
     given = request.headers.getlist("authorization")
     scheme, _space, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if not given:
+        # of a browser that signed in
+        scheme, key = "bearer", request.cookies.get(pages.COOKIE, "")
     keys: Keys = request.app.state.keys
     caller = keys.find(key) if scheme.lower() == "bearer" else None
     if caller is None:
@@ -189,6 +197,17 @@ def _player(rows: _Rows) -> DictRow:
     return rows[0]
 
 
+@_router.get("/me", response_model=answers.Me)
+def me(request: Request, caller: _Asks) -> Response:
+    """Whose key it is and what its audience sees."""
+    return _answer(
+        request,
+        answers.Me(
+            name=caller.name, audience=caller.audience, sees_athletes=caller.audience in STAFF
+        ),
+    )
+
+
 @_router.get("/seasons", response_model=answers.Seasons)
 def seasons(request: Request, caller: _Asks) -> Response:
     """Seasons with finished games, the newest first."""
@@ -215,6 +234,47 @@ def leaderboard(
         request, caller, (queries.LEADERBOARD, {**given, "limit": limit, "offset": offset})
     )
     return _answer(request, answers.Leaderboard.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get("/teams", response_model=answers.Teams)
+def teams(request: Request, caller: _Asks) -> Response:
+    """Teams that ever played, by their three letters."""
+    (rows,) = _read(request, caller, (queries.TEAMS, {}))
+    return _answer(request, answers.Teams.model_validate({"items": rows}))
+
+
+@_router.get("/players", response_model=answers.Players)
+def players(
+    request: Request,
+    caller: _Asks,
+    name: Annotated[
+        str, Query(min_length=2, max_length=60, description="Part of a name, in any case.")
+    ],
+    limit: _Limit = 20,
+    offset: _Offset = 0,
+) -> Response:
+    """Players whose name has a part, by name."""
+    (rows,) = _read(
+        request, caller, (queries.PLAYERS, {"name": name, "limit": limit, "offset": offset})
+    )
+    return _answer(request, answers.Players.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get("/games", response_model=answers.Games)
+def games(
+    request: Request,
+    caller: _Asks,
+    season: _SeasonName = None,
+    team_id: Annotated[
+        str | None, Query(pattern="^[0-9]{1,12}$", description="Of either side.")
+    ] = None,
+    limit: _Limit = 50,
+    offset: _Offset = 0,
+) -> Response:
+    """Games, the newest first, with how close they were."""
+    given = {"season": season, "team_id": team_id, "limit": limit, "offset": offset}
+    (rows,) = _read(request, caller, (queries.GAMES, given))
+    return _answer(request, answers.Games.model_validate(_paged(request, rows, offset)))
 
 
 @_router.get(
@@ -315,6 +375,28 @@ def game_wave(
     )
 
 
+@_router.get("/games/{game_id}/readiness", response_model=answers.GameReadiness)
+def game_readiness(request: Request, caller: _Asks, game_id: _GameId) -> Response:
+    """Who played, and what was known of his night at tip-off where you may see it."""
+    of = {"game_id": game_id}
+    game, rows = _read(request, caller, (queries.GAME, of), (queries.GAME_READINESS, of))
+    if not game:
+        raise Problem(404, "Not found", "There is no game of this id here.")
+    return _answer(
+        request, answers.GameReadiness.model_validate({"game": game[0], "players": rows})
+    )
+
+
+@_router.get("/model", response_model=answers.Model)
+def model(request: Request, caller: _Asks) -> Response:
+    """The run in force and what it says of circumstances and nights, in words."""
+    run, effects = _read(request, caller, (queries.MODEL_RUN, {}), (queries.MODEL_EFFECTS, {}))
+    return _answer(
+        request,
+        answers.Model.model_validate({"run": run[0] if run else None, "effects": effects}),
+    )
+
+
 @_router.get("/predictions/upcoming", response_model=answers.Predictions)
 def upcoming(
     request: Request,
@@ -353,7 +435,7 @@ def _answer(request: Request, content: BaseModel) -> Response:
     """
     body = content.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization"}
+    headers = {"etag": etag, "cache-control": "private, no-cache", "vary": "authorization, cookie"}
     known = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
     if known & {etag, f"W/{etag}", "*"}:
         return Response(status_code=304, headers=headers)
@@ -382,7 +464,13 @@ class _Guard:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                message["headers"] = [*message.get("headers", ()), *self._HEADERS]
+                own = message.get("headers", ())
+                named = {name.lower() for name, _ in own}
+                # a page allows itself more than an answer of the API
+                message["headers"] = [
+                    *own,
+                    *(each for each in self._HEADERS if each[0] not in named),
+                ]
             await send(message)
 
         try:

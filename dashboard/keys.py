@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PUBLIC = "public"
-AUDIENCES = (PUBLIC, "medical_staff", "performance_staff", "coaches", "front_office")
+STAFF = ("medical_staff", "performance_staff", "coaches")
+"""Whom athletes can allow to see their values."""
+AUDIENCES = (PUBLIC, *STAFF, "front_office")
 """``public`` and ``front_office`` see no athlete's own values."""
 
 _ENTRY = re.compile(r"([A-Za-z0-9_.@-]{1,60}):([a-z_]+):([0-9a-f]{64})")

@@ -109,6 +109,74 @@ PLAYER_GAMES = """
     limit %(limit)s offset %(offset)s
 """
 
+TEAMS = "select team_id, tricode, city, name from teams order by tricode, team_id"
+
+# position() and not like: a name is no pattern
+PLAYERS = """
+    select
+        players.player_id, players.full_name, players.team_id, teams.tricode, players.position,
+        count(*) over ()::integer as total
+    from players left join teams on players.team_id = teams.team_id
+    where position(lower(%(name)s) in lower(players.full_name)) > 0
+    order by players.full_name, players.player_id
+    limit %(limit)s offset %(offset)s
+"""
+
+GAMES = """
+    select
+        games.game_id, games.season, games.season_type, games.game_date, games.tipoff_at,
+        games.home_team_id, home.tricode as home_tricode, games.home_score,
+        games.away_team_id, away.tricode as away_tricode, games.away_score, games.is_final,
+        games.periods,
+        (select count(*) from clutch_situations as spells where spells.game_id = games.game_id)
+            ::integer as clutch_windows,
+        waves.total_swing, waves.lowest_win_probability_of_winner,
+        count(*) over ()::integer as total
+    from games
+    left join teams as home on games.home_team_id = home.team_id
+    left join teams as away on games.away_team_id = away.team_id
+    left join game_win_probability as waves on games.game_id = waves.game_id
+    where
+        (%(season)s::text is null or games.season = %(season)s)
+        and (%(team_id)s::text is null or %(team_id)s in (games.home_team_id, games.away_team_id))
+    order by games.game_date desc nulls last, games.game_id desc
+    limit %(limit)s offset %(offset)s
+"""
+
+# who was on the floor, and who has a night before it: a roster is more than either
+GAME_READINESS = """
+    select
+        shown.player_id, players.full_name, contexts.team_id,
+        nights.hrv_rmssd_pregame, nights.hrv_baseline_deviation, nights.recovery_score_pregame,
+        nights.resting_heart_rate_deviation, nights.sleep_performance_pregame,
+        nights.asleep_minutes_pregame, nights.day_strain_pregame, nights.hours_to_tipoff,
+        nights.quality_score::float8 as quality_score, nights.quality_reasons,
+        nights.missing_reason
+    from (
+        select player_id from player_game_contexts where game_id = %(game_id)s
+        union
+        select player_id from pregame_baselines where game_id = %(game_id)s
+    ) as shown
+    left join player_game_contexts as contexts
+        on shown.player_id = contexts.player_id and contexts.game_id = %(game_id)s
+    left join pregame_baselines as nights
+        on shown.player_id = nights.player_id and nights.game_id = %(game_id)s
+    left join players on shown.player_id = players.player_id
+    order by contexts.team_id, players.full_name, shown.player_id
+"""
+
+MODEL_RUN = """
+    select
+        model_run_id, fitted_at, model_version, seasons, last_game_date, games, players, athletes,
+        attempts, clutch_attempts, used_wearables
+    from model_runs where is_current
+"""
+
+MODEL_EFFECTS = """
+    select effect, label, unit, mean, lower_90, upper_90, statement
+    from model_effects where is_current order by effect
+"""
+
 PLAYER_MODEL = """
     select
         model_run_id, fitted_at, overall_skill, overall_skill_lower_90, overall_skill_upper_90,
@@ -122,9 +190,11 @@ WEARABLES_SUMMARY = "select * from player_wearables_summary where player_id = %(
 
 WEARABLES_DAYS = """
     select
-        summary_date, hrv_rmssd_avg, hrv_baseline_deviation, hrv_normal_range, recovery_score,
-        resting_heart_rate, sleep_performance_score, asleep_minutes, day_strain, data_completeness,
-        missing_reason
+        summary_date, hrv_rmssd_avg, hrv_baseline_deviation, hrv_normal_range,
+        exp(ln_hrv_baseline_mean - ln_hrv_baseline_sd) as hrv_baseline_lower,
+        exp(ln_hrv_baseline_mean + ln_hrv_baseline_sd) as hrv_baseline_upper,
+        recovery_score, resting_heart_rate, sleep_performance_score, asleep_minutes, day_strain,
+        data_completeness, missing_reason
     from wearables_daily_summary
     where player_id = %(player_id)s
     order by summary_date desc

@@ -89,6 +89,11 @@ ADDRESSES = (
     f"/players/{player('everybody')}/wearables",
     "/predictions/upcoming",
     "/freshness",
+    "/me",
+    "/teams",
+    "/games",
+    "/players?name=ar",
+    "/model",
 )
 
 
@@ -270,6 +275,121 @@ def test_a_game_and_a_player_as_a_whole(api: Api) -> None:
     assert datetime.fromisoformat(fresh["model_fitted_at"]) < datetime.now(UTC) + timedelta(days=1)
 
 
+def test_games_and_who_played_them_equal_sql(api: Api) -> None:
+    found = api.json("/games?season=2025-26&limit=200")
+    games = {row["game_id"]: row for row in rows(api, "select * from games")}
+    spells = rows(api, "select game_id, count(*) as spells from clutch_situations group by game_id")
+    counts = {row["game_id"]: row["spells"] for row in spells}
+    assert {item["game_id"] for item in found["items"]} == games.keys()
+    for item in found["items"]:
+        assert item["home_score"] == games[item["game_id"]]["home_score"]
+        assert item["clutch_windows"] == counts.get(item["game_id"], 0)
+    dates = [item["game_date"] for item in found["items"]]
+    assert dates == sorted(dates, reverse=True)
+    (each,) = (each for each in ATHLETES if each.name == "everybody")
+    (game_id,) = each.games
+    game = games[game_id]
+    of_team = api.json(f"/games?team_id={game['home_team_id']}")["items"]
+    assert game_id in {item["game_id"] for item in of_team}
+    assert all(
+        game["home_team_id"] in (item["home_team_id"], item["away_team_id"]) for item in of_team
+    )
+    told = api.json(f"/games/{game_id}/readiness", "medical_staff")
+    [night] = [row for row in told["players"] if row["player_id"] == each.player_id]
+    [stored] = rows(
+        api,
+        f"select * from pregame_baselines where game_id = '{game_id}'"
+        f" and player_id = '{each.player_id}'",
+    )
+    assert night["hrv_rmssd_pregame"] == stored["hrv_rmssd_pregame"] is not None
+    assert night["quality_score"] == float(stored["quality_score"])
+    hidden = api.json(f"/games/{game_id}/readiness", "public")
+    assert {row["hrv_rmssd_pregame"] for row in hidden["players"]} == {None}
+
+
+def test_the_band_of_a_night_is_a_standard_deviation_either_way(api: Api) -> None:
+    told = api.json(f"/players/{player('everybody')}/wearables", "medical_staff")
+    stored = rows(
+        api, f"select * from wearables_daily_summary where player_id = '{player('everybody')}'"
+    )
+    by_date = {str(row["summary_date"]): row for row in stored}
+    known = [night for night in told["nights"] if night["hrv_baseline_lower"] is not None]
+    assert known
+    for night in known:
+        row = by_date[night["summary_date"]]
+        mean, sd = row["ln_hrv_baseline_mean"], row["ln_hrv_baseline_sd"]
+        assert night["hrv_baseline_lower"] == pytest.approx(math.exp(mean - sd))
+        assert night["hrv_baseline_upper"] == pytest.approx(math.exp(mean + sd))
+
+
+def test_players_are_found_by_a_part_of_their_name(api: Api) -> None:
+    [stored] = rows(api, f"select * from players where player_id = '{player('everybody')}'")
+    part = stored["full_name"][1:-1].upper()
+    found = api.json(f"/players?name={part}")["items"]
+    assert player("everybody") in {item["player_id"] for item in found}
+    for pattern in ("%25%25", "__", ".*"):
+        assert api.json(f"/players?name={pattern}")["items"] == []
+
+
+# --- a browser that signs in ---
+
+
+def sign_in(api: Api, key: str, following: str = "", **headers: str) -> requests.Response:
+    form = {"key": key, "next": following}
+    return requests.post(
+        f"{api.base_url}/sign-in", data=form, headers=headers, allow_redirects=False, timeout=20
+    )
+
+
+def test_a_browser_keeps_the_key_where_no_script_reads_it(api: Api) -> None:
+    answer = sign_in(api, api.keys["coaches"], "/players/1?season=2025-26")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/players/1?season=2025-26")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Secure" not in cookie
+    assert (
+        "Secure"
+        in sign_in(api, api.keys["coaches"], **{"x-forwarded-proto": "https"}).headers["set-cookie"]
+    )
+    kept = cookie.partition(";")[0]
+    me = api.get("/me", audience=None, cookie=kept)
+    assert me.json() == {"name": "key_of_coaches", "audience": "coaches", "sees_athletes": True}
+    # a header that is there is the one that counts
+    assert api.get("/me", audience=None, cookie=kept, authorization="Bearer x").status_code == 401
+    out = requests.post(f"{api.base_url}/sign-out", headers={"cookie": kept}, allow_redirects=False)
+    assert out.status_code == 303
+    assert 'clutch_key=""' in out.headers["set-cookie"]
+    assert "Max-Age=0" in out.headers["set-cookie"]
+
+
+def test_a_wrong_key_and_forms_from_elsewhere_are_refused(api: Api) -> None:
+    wrong = sign_in(api, "clutch_x")
+    assert wrong.status_code == 401
+    assert "set-cookie" not in wrong.headers
+    assert "not known here" in wrong.text
+    for site in ("cross-site", "same-site"):
+        refused = sign_in(api, api.keys["coaches"], **{"sec-fetch-site": site})
+        assert refused.status_code == 403
+        assert "set-cookie" not in refused.headers
+    assert sign_in(api, "x" * 5_000).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://elsewhere.example/",
+        "//elsewhere.example",
+        "/\\elsewhere.example",
+        "javascript:1",
+        "/\r\nx:y",
+        "/\t/x",
+    ],
+)
+def test_nobody_is_sent_elsewhere(api: Api, elsewhere: str) -> None:
+    assert sign_in(api, api.keys["coaches"], elsewhere).headers["location"] == "/"
+
+
 def test_what_is_empty_is_empty(api: Api) -> None:
     board = api.json("/leaderboard?season=1999-00")
     assert board == {"items": [], "total": 0, "next": None}
@@ -310,7 +430,9 @@ def test_what_holds_no_number_is_null_and_no_error(
         ("/players/0/wearables", 404),
         ("/games/0000000000/win-probability", 404),
         ("/nothing", 404),
+        ("/games/0000000000/readiness", 404),
         ("/players/x/clutch", 422),
+        ("/players?name=a", 422),
         ("/players/1%27%20or%201=1/clutch", 422),
         ("/games/22500021/win-probability", 422),
         ("/leaderboard", 422),
@@ -378,14 +500,15 @@ def test_answers_are_as_the_description_says(api: Api) -> None:
     described = requests.get(f"{api.base_url}{PREFIX}/openapi.json").json()
     (each,) = (each for each in ATHLETES if each.name == "everybody")
     given = {"{player_id}": each.player_id, "{game_id}": next(iter(each.games))}
-    assert len(described["paths"]) == 7
+    assert len(described["paths"]) == 13
     for template, methods in described["paths"].items():
         assert set(methods) == {"get"}
         path = template.removeprefix(PREFIX)
         for name, value in given.items():
             path = path.replace(name, value)
-        if path == "/leaderboard":
-            path += "?season=2025-26&min_games=1"
+        path += {"/leaderboard": "?season=2025-26&min_games=1", "/players": "?name=ar"}.get(
+            path, ""
+        )
         schema = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         content = api.json(path, "medical_staff")
         jsonschema.validate(content, {**schema, "components": described["components"]})

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from clutch import reader_addresses
+from dashboard import pages
 from dashboard.app import PREFIX, create_app
 from dashboard.keys import new_key, read_keys
 from ingestion.database.connection import login_url
@@ -32,9 +33,19 @@ from tests.support.audiences import ATHLETES, World, allowed, build_world
 from tests.support.wearables import Athlete
 
 MORE = int(os.environ.get("CLUTCH_FUZZ", "0"))
-FIELDS = ("season", "min_games", "team_id", "limit", "offset", "player_id", "game_id")
+FIELDS = (
+    "season",
+    "min_games",
+    "team_id",
+    "limit",
+    "offset",
+    "player_id",
+    "game_id",
+    "name",
+    "key",
+)
 # of a request with a key every so manieth: the whole takes minutes
-STEP = 1 if MORE else 4
+STEP = 1 if MORE else 12
 
 
 @dataclass(frozen=True)
@@ -93,12 +104,26 @@ def target(
     with attacks.listening() as log, PortServer(app, port=0) as server:
         oracle = Oracle(
             secrets=secrets,
-            html_headers={},
+            html_headers={
+                "content-security-policy": pages.POLICY,
+                "cache-control": "no-cache",
+                "x-content-type-options": "nosniff",
+                "referrer-policy": "no-referrer",
+            },
             header_names={
                 *("content-type", "content-length", "date", "connection", "allow", "vary", "etag"),
                 *("cache-control", "www-authenticate", "x-content-type-options"),
                 *("referrer-policy", "content-security-policy", "transfer-encoding"),
+                *("location", "set-cookie"),
             },
+            # the same for everybody, whatever the path holds
+            html_bodies=[
+                pages.html(page, note).encode()
+                for page in pages.PAGES
+                for note in ("", pages.UNKNOWN)
+            ],
+            # of the first page, and of signing out
+            redirects=("/morning", "/sign-in"),
         )
         yield Target(server, world, key, attacks.endpoints_of(app), oracle, log)
 
