@@ -399,6 +399,167 @@ class Model(BaseModel):
     effects: list[Effect]
 
 
+class MorningRow(BaseModel):
+    """A player before a game of the next two days: last night as far as you may see it.
+
+    Whoever has no night, or one that you may not see, has nulls: the two look alike.
+    """
+
+    player_id: str
+    full_name: str | None
+    game_id: str
+    season: str | None
+    tipoff_at: datetime | None
+    team_id: str | None = Field(description="His team.")
+    team_tricode: str | None = Field(description="Its three letters.")
+    opponent_team_id: str | None
+    opponent_tricode: str | None
+    is_home: bool | None
+    woke_at: datetime | None = Field(description="End of the night that counts.")
+    hrv_rmssd_pregame: float | None = Field(description="rMSSD of the night (ms).")
+    hrv_baseline_deviation: float | None = Field(description="z against his own 28 nights.")
+    hrv_normal_range: str | None = Field(description="His week: below, within or above.")
+    hrv_normal_lower: float | None = Field(description="Lower end of his normal range (ms).")
+    hrv_normal_upper: float | None = Field(description="Upper end of it (ms).")
+    recovery_score_pregame: Score | None
+    resting_heart_rate_pregame: float | None = Field(description="Beats a minute.")
+    resting_heart_rate_deviation: float | None = Field(description="z against his own 28 nights.")
+    sleep_performance_pregame: Score | None
+    asleep_minutes_pregame: float | None = Field(description="Minutes.")
+    asleep_deviation: float | None = Field(description="z against his own 28 nights.")
+    day_strain_pregame: float | None = Field(description="0-21.")
+    quality_score: Share | None = Field(description="How good the night is, 0-1.")
+    quality_reasons: list[str] = Field(description="What lowers it.")
+    missing_reason: str | None = Field(description="Why there is no HRV.")
+    known_at: datetime | None = Field(description="When the newest of these values was written.")
+    model_run_id: str | None = Field(description="Null, like what follows, without a prediction.")
+    fitted_at: datetime | None
+    predicted_clutch_score: Score | None
+    lower_50: Score | None
+    upper_50: Score | None
+    lower_90: Score | None
+    upper_90: Score | None
+    confidence: Share | None
+    reliability: Share | None
+    game_reliability: Share | None
+    used_wearables: bool | None
+    alerts: int = Field(description="Rules that fire; see alerts.")
+    severity: str | None = Field(description="Of the gravest of them: act or watch.")
+    rules_withheld: int = Field(
+        description="Rules that say nothing either way because the night is not good enough."
+    )
+
+
+class Morning(BaseModel):
+    """One page of the morning board, by tip-off and game."""
+
+    items: list[MorningRow]
+    total: int = Field(description="Rows of all pages.")
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class Alert(BaseModel):
+    """A reason to ask an athlete before a game, never a verdict on who plays."""
+
+    player_id: str
+    full_name: str | None
+    game_id: str
+    tipoff_at: datetime | None
+    team_id: str | None
+    team_tricode: str | None
+    opponent_tricode: str | None
+    is_home: bool | None
+    rule_id: str
+    severity: str = Field(description="act or watch.")
+    metric: str = Field(description="Field of the morning board.")
+    value: float = Field(description="In the unit.")
+    comparison: str = Field(description="below or above the threshold.")
+    threshold: float = Field(description="In the unit.")
+    unit: str
+    words: str = Field(description="What it says.")
+    quality_score: Share | None = Field(description="How good the night is, 0-1.")
+    quality_reasons: list[str] = Field(description="What lowers it.")
+
+
+class Alerts(BaseModel):
+    """One page of alerts, by tip-off, the gravest of a game first."""
+
+    items: list[Alert]
+    total: int = Field(description="Rows of all pages.")
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class HealthMatter(BaseModel):
+    """One thing that is looked at."""
+
+    subject: str
+    metric: str
+    value: float | None = Field(
+        description="In the unit; null where there is nothing to measure, or too few accounts."
+    )
+    unit: str
+    late_above: float | None = Field(description="Above it the state is late.")
+    bad_above: float | None = Field(description="Above it the state is bad.")
+    state: str = Field(description="good, late or bad.")
+    measured_at: datetime | None = Field(description="To the minute.")
+    explanation: str
+    what_to_do: str | None = Field(description="Null while the state is good.")
+
+
+class Quarantined(BaseModel):
+    """What was refused and did not come again in good form."""
+
+    source: str = Field(description="nba or whoop.")
+    resource: str = Field(description="Kind of record.")
+    reason: str
+    entries: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class DataHealth(BaseModel):
+    """Whether the data are as new and whole as they should be."""
+
+    state: str = Field(description="The worst of all: good, late or bad.")
+    items: list[HealthMatter]
+    quarantine: list[Quarantined] = Field(
+        description="Open entries by kind and reason; of WHOOP with five accounts or more."
+    )
+
+
+class Restatement(BaseModel):
+    """What the league changed after a game was final."""
+
+    restatement_id: str
+    game_id: str
+    game_date: date | None
+    home_tricode: str | None
+    away_tricode: str | None
+    resource: str = Field(description="playbyplay or boxscore.")
+    record_type: str = Field(description="game, team, player or action.")
+    record_id: str
+    field: str = Field(description="Name of the field in the league's payload.")
+    version_number: int
+    old_value: str | None
+    new_value: str | None
+    previous_seen_at: datetime = Field(description="When the value before was fetched.")
+    seen_at: datetime = Field(description="When the change was fetched.")
+    edited_at: datetime | None = Field(description="The league's own time of the edit.")
+    period: int | None
+    game_clock: str | None
+    player_id: str | None
+    full_name: str | None
+    is_clutch_time: bool | None
+
+
+class Restatements(BaseModel):
+    """One page of restatements, the newest first."""
+
+    items: list[Restatement]
+    total: int = Field(description="Rows of all pages.")
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
 class Freshness(BaseModel):
     """How new what is shown is."""
 

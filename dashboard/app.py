@@ -409,6 +409,60 @@ def upcoming(
     return _answer(request, answers.Predictions.model_validate(_paged(request, rows, offset)))
 
 
+@_router.get("/morning", response_model=answers.Morning)
+def morning(
+    request: Request,
+    caller: _Asks,
+    limit: _Limit = 100,
+    offset: _Offset = 0,
+) -> Response:
+    """Who plays in the next two days: last night as far as you may see it, and what to expect."""
+    (rows,) = _read(request, caller, (queries.MORNING, {"limit": limit, "offset": offset}))
+    return _answer(request, answers.Morning.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get("/alerts", response_model=answers.Alerts)
+def alerts(
+    request: Request,
+    caller: _Asks,
+    limit: _Limit = 100,
+    offset: _Offset = 0,
+) -> Response:
+    """Reasons to ask an athlete before a game of the next two days, of those whom you may see."""
+    (rows,) = _read(request, caller, (queries.ALERTS, {"limit": limit, "offset": offset}))
+    return _answer(request, answers.Alerts.model_validate(_paged(request, rows, offset)))
+
+
+@_router.get("/data-health", response_model=answers.DataHealth)
+def data_health(request: Request, caller: _Asks) -> Response:
+    """Whether the data are as new and whole as they should be, the worst first."""
+    matters, quarantine = _read(
+        request, caller, (queries.DATA_HEALTH, {}), (queries.OPEN_QUARANTINE, {})
+    )
+    return _answer(
+        request,
+        answers.DataHealth.model_validate(
+            {
+                "state": matters[0]["state"] if matters else "good",
+                "items": matters,
+                "quarantine": quarantine,
+            }
+        ),
+    )
+
+
+@_router.get("/restatements", response_model=answers.Restatements)
+def restatements(
+    request: Request,
+    caller: _Asks,
+    limit: _Limit = 50,
+    offset: _Offset = 0,
+) -> Response:
+    """What the league changed after games were final, the newest first."""
+    (rows,) = _read(request, caller, (queries.RESTATEMENTS, {"limit": limit, "offset": offset}))
+    return _answer(request, answers.Restatements.model_validate(_paged(request, rows, offset)))
+
+
 @_router.get("/freshness", response_model=answers.Freshness)
 def freshness(request: Request, caller: _Asks) -> Response:
     """How new what is shown is."""

@@ -255,6 +255,86 @@ UPCOMING = """
     limit %(limit)s offset %(offset)s
 """
 
+# Rules are looked up once: each look at them is one more at the athletes' nights.
+MORNING = """
+    with checks as (
+        select
+            player_id, game_id,
+            count(*) filter (where outcome = 'alert')::integer as alerts,
+            min(severity) filter (where outcome = 'alert') as severity,
+            count(*) filter (where outcome = 'quality_too_low')::integer as rules_withheld
+        from readiness_checks
+        group by player_id, game_id
+    )
+
+    select
+        board.player_id, board.full_name, board.game_id, board.season, board.tipoff_at,
+        board.team_id, board.team_tricode, board.opponent_team_id, board.opponent_tricode,
+        board.is_home, board.woke_at, board.hrv_rmssd_pregame, board.hrv_baseline_deviation,
+        board.hrv_normal_range, board.hrv_normal_lower, board.hrv_normal_upper,
+        board.recovery_score_pregame, board.resting_heart_rate_pregame,
+        board.resting_heart_rate_deviation, board.sleep_performance_pregame,
+        board.asleep_minutes_pregame, board.asleep_deviation, board.day_strain_pregame,
+        board.quality_score,
+        coalesce(string_to_array(board.quality_reasons, ','), '{}') as quality_reasons,
+        board.missing_reason, board.known_at, board.model_run_id, board.fitted_at,
+        board.predicted_clutch_score, board.lower_50, board.upper_50, board.lower_90,
+        board.upper_90, board.confidence, board.reliability, board.game_reliability,
+        board.used_wearables,
+        coalesce(checks.alerts, 0) as alerts, checks.severity,
+        coalesce(checks.rules_withheld, 0) as rules_withheld,
+        count(*) over ()::integer as total
+    from morning_board as board
+    left join checks on board.player_id = checks.player_id and board.game_id = checks.game_id
+    order by
+        board.tipoff_at, board.game_id, board.team_tricode, board.full_name, board.player_id
+    limit %(limit)s offset %(offset)s
+"""
+
+# act before watch, as in the alphabet
+ALERTS = """
+    select
+        player_id, full_name, game_id, tipoff_at, team_id, team_tricode, opponent_tricode, is_home,
+        rule_id, severity, metric, value, comparison, threshold, unit, words, quality_score,
+        coalesce(string_to_array(quality_reasons, ','), '{}') as quality_reasons,
+        count(*) over ()::integer as total
+    from readiness_alerts
+    order by tipoff_at, game_id, severity, full_name, player_id, rule_id
+    limit %(limit)s offset %(offset)s
+"""
+
+DATA_HEALTH = """
+    select
+        subject, metric, value, unit, late_above, bad_above, state, measured_at, explanation,
+        what_to_do
+    from data_health
+    order by case state when 'bad' then 1 when 'late' then 2 else 3 end, subject, metric
+"""
+
+OPEN_QUARANTINE = """
+    select source, resource, reason, entries::integer as entries, first_seen_at, last_seen_at
+    from open_quarantine
+    order by source, resource, reason
+"""
+
+RESTATEMENTS = """
+    select
+        restated.restatement_id, restated.game_id, games.game_date,
+        home.tricode as home_tricode, away.tricode as away_tricode,
+        restated.resource, restated.record_type, restated.record_id, restated.field,
+        restated.version_number, restated.old_value, restated.new_value,
+        restated.previous_seen_at, restated.seen_at, restated.edited_at, restated.period,
+        restated.game_clock, restated.player_id, players.full_name, restated.is_clutch_time,
+        count(*) over ()::integer as total
+    from restatements as restated
+    left join games on restated.game_id = games.game_id
+    left join teams as home on games.home_team_id = home.team_id
+    left join teams as away on games.away_team_id = away.team_id
+    left join players on restated.player_id = players.player_id
+    order by restated.seen_at desc, restated.restatement_id
+    limit %(limit)s offset %(offset)s
+"""
+
 FRESHNESS = """
     select
         (select max(game_date) from games where is_final) as last_game_date,

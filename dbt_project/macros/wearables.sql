@@ -424,3 +424,19 @@ had arrived before. It is sought for each kind by itself: sorted all at once the
     from operations.wearable_devices
     where consent_granted and status = 'active'
 {%- endmacro %}
+
+{#- Where the rolling week lies against the normal range around the baseline: below, within or above; null where one of them is missing. -#}
+{% macro hrv_normal_range(nights) -%}
+    case
+        when {{ nights }}.ln_hrv_rolling_mean is null or {{ nights }}.ln_hrv_baseline_sd is null then null
+        when
+            {{ nights }}.ln_hrv_baseline_mean - {{ nights }}.ln_hrv_rolling_mean
+            > {{ var('normal_range_half_width_sd') }}::float8 * {{ nights }}.ln_hrv_baseline_sd
+            then 'below'
+        when
+            {{ nights }}.ln_hrv_rolling_mean - {{ nights }}.ln_hrv_baseline_mean
+            > {{ var('normal_range_half_width_sd') }}::float8 * {{ nights }}.ln_hrv_baseline_sd
+            then 'above'
+        else 'within'
+    end
+{%- endmacro %}

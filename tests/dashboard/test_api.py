@@ -88,6 +88,10 @@ ADDRESSES = (
     f"/players/{player('everybody')}/clutch",
     f"/players/{player('everybody')}/wearables",
     "/predictions/upcoming",
+    "/morning",
+    "/alerts",
+    "/data-health",
+    "/restatements",
     "/freshness",
     "/me",
     "/teams",
@@ -500,7 +504,7 @@ def test_answers_are_as_the_description_says(api: Api) -> None:
     described = requests.get(f"{api.base_url}{PREFIX}/openapi.json").json()
     (each,) = (each for each in ATHLETES if each.name == "everybody")
     given = {"{player_id}": each.player_id, "{game_id}": next(iter(each.games))}
-    assert len(described["paths"]) == 13
+    assert len(described["paths"]) == 17
     for template, methods in described["paths"].items():
         assert set(methods) == {"get"}
         path = template.removeprefix(PREFIX)

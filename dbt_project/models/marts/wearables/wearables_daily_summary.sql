@@ -90,18 +90,7 @@ select
     ln_hrv_baseline_sd,
     ln_hrv_rolling_mean,
     ln_hrv_rolling_variation_pct,
-    case
-        when ln_hrv_rolling_mean is null or ln_hrv_baseline_sd is null then null
-        when
-            ln_hrv_baseline_mean - ln_hrv_rolling_mean
-            > {{ var('normal_range_half_width_sd') }}::float8 * ln_hrv_baseline_sd
-            then 'below'
-        when
-            ln_hrv_rolling_mean - ln_hrv_baseline_mean
-            > {{ var('normal_range_half_width_sd') }}::float8 * ln_hrv_baseline_sd
-            then 'above'
-        else 'within'
-    end as hrv_normal_range,
+    {{ hrv_normal_range('joined') }} as hrv_normal_range,
     recovery_score,
     resting_heart_rate,
     resting_heart_rate_baseline_mean,
