@@ -1639,6 +1639,42 @@ def _shown(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option(
+    "--role", default="clutch_bi", show_default=True, help="Role that asks; decides what it sees."
+)
+@click.option("--purpose", help="What an audience reads athletes' values for, e.g. readiness.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def metrics(role: str, purpose: str | None, arguments: tuple[str, ...]) -> None:
+    """Ask the metrics of the semantic layer (MetricFlow's own command mf, as a reader).
+
+    E.g. clutch metrics query --metrics clutch_points --group-by player__full_name
+    """
+    from ingestion.database.connection import role_url
+    from ingestion.database.roles import BI, READERS
+
+    if role not in (BI, *READERS):
+        names = ", ".join((BI, *READERS))
+        raise click.BadParameter(f"{role!r} is none of {names}", param_hint="--role")
+    settings = Settings.load()
+    role_url(settings, role)
+    # MetricFlow looks there and nowhere else, and the name of the database is in what dbt parsed
+    run_dbt(["parse", "--target-path", str(ROOT / "target")], settings, Console(stderr=True))
+    with dbt_environment(settings):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("mf"), *arguments],
+            env={
+                **os.environ,
+                "CLUTCH_ROLE": role,
+                "CLUTCH_PURPOSE": purpose or "",
+                "DBT_PROJECT_DIR": str(ROOT),
+                "DBT_PROFILES_DIR": str(ROOT),
+            },
+            check=False,
+        )
+    sys.exit(done.returncode)
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],

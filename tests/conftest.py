@@ -41,6 +41,9 @@ OF_FOUR_SEASONS = {
     "test_win_probability_unseen.py",
 }
 
+# They ask one database of athletes who allow different things (tests/dbt/conftest.py).
+OF_AUDIENCES = {"test_bi_clients.py", "test_readers.py"}
+
 # the tests of a file take seconds here
 SHORT_FILES = Path(__file__).parent / "ingestion"
 
@@ -50,6 +53,8 @@ class OneProcessForAFile(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.split("::")[0])
+        if file.name in OF_AUDIENCES:
+            return "audiences"
         return "four seasons" if file.name in OF_FOUR_SEASONS else str(file)
 
 

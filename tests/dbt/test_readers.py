@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from ingestion.database import roles
 from ingestion.database.connection import connect, login_url
 from ingestion.privacy import access, reads
-from ingestion.settings import Settings
-from tests.support.audiences import (
-    ATHLETES,
-    LIVE,
-    OF_A_PERSON,
-    PURPOSES,
-    World,
-    allowed,
-    build_world,
-)
-
-
-@pytest.fixture(scope="module")
-def world(make_migrated: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory) -> World:
-    return build_world(make_migrated(), tmp_path_factory.mktemp("readers"))
-
-
-@pytest.fixture
-def changed(world: World, copy_database: Callable[[Settings], Settings]) -> World:
-    """A copy that a test may change."""
-    return World(copy_database(world.settings), world.players)
-
+from tests.support.audiences import ATHLETES, LIVE, OF_A_PERSON, PURPOSES, World, allowed
+from tests.support.metrics import Metrics
 
 # --- rows -----------------------------------------------------------------------------------------
 
@@ -106,32 +85,6 @@ def test_p10_without_an_audience_the_public_figures_are_there_and_nothing_of_the
     ]
 
 
-@pytest.fixture
-def login(world: World) -> Iterator[Callable[..., str]]:
-    """A function that makes a login in roles and gives its address."""
-    made: list[str] = []
-
-    def make(name: str, *held: str, purpose: str = "readiness") -> str:
-        with psycopg.connect(login_url(world.settings), autocommit=True) as administrator:
-            administrator.execute(
-                sql.SQL("create role {} login in role {}").format(
-                    sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, held))
-                )
-            )
-            database = administrator.info.dbname
-            host = administrator.info.host
-        made.append(name)
-        return (
-            f"host={host} dbname={database} user={name} password=x"
-            f" options='-c clutch.purpose={purpose} -c search_path=analytics'"
-        )
-
-    yield make
-    with psycopg.connect(login_url(world.settings), autocommit=True) as administrator:
-        for name in made:
-            administrator.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
-
-
 def test_a_person_of_two_audiences_sees_both_and_one_of_the_front_office_none(
     world: World, login: Callable[..., str]
 ) -> None:
@@ -153,6 +106,22 @@ def test_a_person_of_two_audiences_sees_both_and_one_of_the_front_office_none(
     }
     said = access.matrix(world.settings).surprises
     assert said == ["of_contracts: of the front office and of an audience; it sees no athlete"]
+
+
+def test_p9_metrics_are_of_what_the_role_that_asks_may_see(world: World, tmp_path: Path) -> None:
+    metrics = Metrics(world.settings, tmp_path)
+    found = {
+        (role, purpose): {
+            world.players[row["player"]]
+            for row in metrics.ask(role, ["nights_measured"], ["player"], purpose=purpose)
+        }
+        for role, purpose in itertools.product(READERS, PURPOSES)
+    }
+    assert found == {asked: allowed(*asked) for asked in found}
+    (told,) = metrics.ask(roles.BI, ["recovery_average", "data_completeness", "predictions"])
+    assert told == {"recovery_average": None, "data_completeness": None, "predictions": 1}
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for a purpose"):
+        metrics.ask(roles.COACHES, ["recovery_average"])
 
 
 # Ways around row security that PostgreSQL offers to whoever may write SQL.

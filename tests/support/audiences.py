@@ -27,6 +27,7 @@ OF_A_PERSON = {
     "pregame_baselines": "true",
     "action_wearable_context": "true",
     "clutch_performance_scores": "has_wearables_data or wearables_quality_score is not null",
+    "clutch_scores_dated": "has_wearables_data",
     "clutch_leaderboard": "recovery_games > 0 or avg_recovery_score is not null",
     "clutch_predictions": "used_wearables",
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.semantic_manifest import SemanticManifest
 from psycopg.conninfo import conninfo_to_dict
 
 from clutch import dbt_environment
@@ -17,7 +19,7 @@ from ingestion.settings import PROJECT_ROOT, Settings
 
 __all__ = [
     *("OF_THE_BODY", "OF_THE_MODEL", "PROJECT_ROOT", "WITHOUT_TESTS"),
-    *("build", "failures", "invoke_dbt"),
+    *("build", "failures", "invoke_dbt", "semantic_manifest"),
 ]
 
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -63,24 +65,48 @@ def invoke_dbt(settings: Settings, arguments: Sequence[str], target: Path) -> db
     with dbt_environment(settings):
         if arguments[0] == "parse":
             return dbtRunner().invoke([*arguments, *options])
-        variables = _variables(arguments)
-        of_database = (settings.database_url, " ".join(variables))
-        if of_database not in _PARSED:
-            if of_database[1] not in _AS_PARSED:
-                parsed = dbtRunner().invoke(["parse", *variables, *options])
-                if not isinstance(parsed.result, Manifest):
-                    return parsed
-                _AS_PARSED[of_database[1]] = parsed.result
-            as_parsed = _AS_PARSED[of_database[1]]
-            _PARSED[of_database] = _at_database(as_parsed, _database_name(settings))
+        parsed = _parsed(settings, _variables(arguments), options)
+        if not isinstance(parsed, Manifest):
+            return parsed
         # a parsed project is a million objects that stay; looking them through takes time
         gc.freeze()
         gc.disable()
         try:
-            runner = dbtRunner(manifest=_PARSED[of_database])
-            return runner.invoke([*arguments, "--no-write-json", *options])
+            return dbtRunner(manifest=parsed).invoke([*arguments, "--no-write-json", *options])
         finally:
             gc.enable()
+
+
+def semantic_manifest(settings: Settings, target: Path) -> str:
+    """What MetricFlow reads: semantic models and metrics of the project, as JSON.
+
+    Args:
+        settings: Database that the metrics are asked of.
+        target: Folder for what dbt writes.
+    """
+    options = ["--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(PROJECT_ROOT)]
+    options += ["--target-path", str(target), "--log-path", str(target)]
+    with dbt_environment(settings):
+        parsed = _parsed(settings, (), options)
+    assert isinstance(parsed, Manifest), parsed.exception
+    file = target / "semantic_manifest.json"
+    SemanticManifest(parsed).write_json_to_file(str(file))
+    return file.read_text()
+
+
+def _parsed(
+    settings: Settings, variables: Sequence[str], options: Sequence[str]
+) -> Manifest | dbtRunnerResult:
+    of_database = (settings.database_url, " ".join(variables))
+    if of_database not in _PARSED:
+        if of_database[1] not in _AS_PARSED:
+            parsed = dbtRunner().invoke(["parse", *variables, *options])
+            if not isinstance(parsed.result, Manifest):
+                return parsed
+            _AS_PARSED[of_database[1]] = parsed.result
+        as_parsed = _AS_PARSED[of_database[1]]
+        _PARSED[of_database] = _at_database(as_parsed, _database_name(settings))
+    return _PARSED[of_database]
 
 
 def _variables(arguments: Sequence[str]) -> Sequence[str]:
@@ -107,6 +133,10 @@ def _at_database(parsed: Manifest, name: str) -> Manifest:
         node.database = name
         if getattr(node, "relation_name", None):
             node.relation_name = node.relation_name.replace(f'"{before}".', f'"{name}".', 1)
+    for model in copy.semantic_models.values():
+        if (relation := model.node_relation) is not None:
+            place = f'"{name}"."{relation.schema_name}"."{relation.alias}"'
+            model.node_relation = replace(relation, database=name, relation_name=place)
     return copy
 
 
