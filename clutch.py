@@ -97,7 +97,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -1594,6 +1594,60 @@ def access_check(output: Path | None, as_json: bool) -> None:
         )
     if found.surprises:
         sys.exit(1)
+
+
+@access.command("login")
+@click.option("--name", required=True, help="Of the login; the log of reads shows it.")
+@click.option("--role", default="clutch_bi", show_default=True, help="The role that it may act as.")
+@click.option("--purpose", help="What an audience reads athletes' values for, e.g. readiness.")
+@click.option(
+    "--connections",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="It may have so many at once.",
+)
+@click.option("--drop", is_flag=True, help="Take it away instead.")
+@as_json
+def access_login(
+    name: str, role: str, purpose: str | None, connections: int, drop: bool, as_json: bool
+) -> None:
+    """Make a login for a BI tool or a person; prints its password once. Again: another password."""
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.privacy import logins
+
+    if role not in logins.MAY_HAVE_LOGINS:
+        known = ", ".join(logins.MAY_HAVE_LOGINS)
+        raise click.BadParameter(f"{role!r} is none of {known}", param_hint="--role")
+    settings = Settings.load()
+    ensure_ready(settings)
+    if drop:
+        logins.drop(settings, name)
+        click.echo(json.dumps({"dropped": name}) if as_json else f"{name} is no login any more")
+        return
+    made = logins.make(settings, name, role, purpose=purpose, connections=connections)
+    if as_json:
+        click.echo(json.dumps(asdict(made)))
+        return
+    click.echo(made.address)
+    click.echo(
+        f"{name} {'may act' if made.is_new else 'has a new password and may act'} as {role} and "
+        "nothing else; its password is stored nowhere",
+        err=True,
+    )
+    if settings.database_url is None:
+        click.echo(
+            "the embedded server asks nobody for a password: whoever may enter the folder of its "
+            "socket is whom he says. Use a server of your own (DATABASE_URL) for others",
+            err=True,
+        )
+    if made.other_databases:
+        others = ", ".join(made.other_databases)
+        click.echo(
+            f"the server lets every login into its other databases: {others}. An administrator "
+            "closes each with: revoke connect, temporary on database NAME from public",
+            err=True,
+        )
 
 
 @access.command("log")

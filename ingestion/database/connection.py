@@ -8,6 +8,7 @@ only its role's rights.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -72,6 +73,25 @@ def login_url(settings: Settings) -> str:
         embedded.start(settings)
         return embedded.url(settings, embedded.ADMIN)
     return _write_url(_read_url(settings.database_url), [])
+
+
+def address_as(settings: Settings, user: str, password: str, declared: Mapping[str, str]) -> str:
+    """The address of the database for another login.
+
+    Args:
+        settings: Settings of this process.
+        user: Its name.
+        password: Its password.
+        declared: Server settings that its sessions start with.
+
+    Raises:
+        ClutchError: If the embedded server cannot run.
+        SettingError: If ``DATABASE_URL`` is not a complete address.
+    """
+    parts = _read_url(login_url(settings))
+    parts.pop("options", None)
+    startup = [f"-c{key}={value}" for key, value in declared.items()]
+    return _write_url(parts | {"user": user, "password": password}, startup)
 
 
 def connect(

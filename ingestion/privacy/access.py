@@ -12,6 +12,9 @@ is not in the file is a surprise, and so is what is in the file and not given. C
 ============== =================================================================================
 
 What a role sees of the rows is another matter: row security, tested against the consent ledger.
+
+Logins of people and tools (:mod:`ingestion.privacy.logins`) stand in no line: they have no right of
+their own, and what is beyond their role's is a surprise.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import Any
 import psycopg
 
 from ingestion.database.connection import login_url, open_session
-from ingestion.database.roles import ALL_ROLES
+from ingestion.database.roles import ALL_ROLES, BI, READERS
 from ingestion.privacy.places import SCHEMAS
 from ingestion.settings import Settings
 
@@ -33,6 +36,7 @@ NONE = "none"
 OWNER = "owner"
 
 _SCHEMAS = (*SCHEMAS, "public")
+_READERS = [BI, *READERS]
 
 _RIGHTS = """
 with acting as (
@@ -170,6 +174,42 @@ where not member.rolsuper and not member.rolname = any(%(roles)s)
     and member.rolname <> session_user
 group by member.oid, member.rolname, member.rolbypassrls
 order by member.rolname
+"""
+
+# Of logins that are readers and nothing else: what they need not have.
+_BEYOND_READING = """
+with readers as (
+    select member.oid, member.rolname, member.rolcreaterole, member.rolcreatedb,
+        member.rolreplication
+    from pg_roles as member
+    inner join pg_roles as held
+        on held.rolname = any(%(roles)s) and pg_has_role(member.oid, held.oid, 'MEMBER')
+    where member.rolcanlogin and not member.rolsuper and member.rolname <> session_user
+    group by member.oid, member.rolname, member.rolcreaterole, member.rolcreatedb,
+        member.rolreplication
+    having bool_and(held.rolname = any(%(readers)s))
+)
+
+select rolname, attribute
+from readers
+cross join lateral (
+    values
+        ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb), ('REPLICATION', rolreplication)
+) as attributes (attribute, is_set)
+where is_set
+union all
+-- pg_read_all_data, pg_execute_server_program and others of the server's own
+select readers.rolname, 'member of ' || held.rolname
+from readers
+inner join pg_auth_members on pg_auth_members.member = readers.oid
+inner join pg_roles as held on held.oid = pg_auth_members.roleid
+where not held.rolname = any(%(readers)s)
+union all
+select readers.rolname, privilege || ' on the database'
+from readers
+cross join unnest(array['CREATE', 'TEMPORARY']) as privilege
+where has_database_privilege(readers.oid, current_database(), privilege)
+order by 1, 2
 """
 
 _ATTRIBUTES = """
@@ -339,6 +379,10 @@ def _other_problems(connection: psycopg.Connection[Any], given: dict[str, Any]) 
     lines += [
         f"{role} {attribute}: no role of the project needs it"
         for role, attribute in connection.execute(_ATTRIBUTES, given)
+    ]
+    lines += [
+        f"{name} {right}: no login of readers needs it"
+        for name, right in connection.execute(_BEYOND_READING, given | {"readers": _READERS})
     ]
     for name, _, bypasses, is_both in connection.execute(_MEMBERS, given):
         if bypasses:
