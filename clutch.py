@@ -1729,6 +1729,57 @@ def metrics(role: str, purpose: str | None, arguments: tuple[str, ...]) -> None:
     sys.exit(done.returncode)
 
 
+@cli.group()
+def alerts() -> None:
+    """Reasons to ask an athlete before a game (readiness_alerts)."""
+
+
+@alerts.command("push")
+@click.option(
+    "--audience", default="medical_staff", show_default=True, help="Whose eyes see the alerts."
+)
+@click.option("--board-address", help="Where readers open the board; default: DASHBOARD_ADDRESS.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent; send and note nothing.")
+@as_json
+def alerts_push(audience: str, board_address: str | None, dry_run: bool, as_json: bool) -> None:
+    """Tell the services of ALERT_ADDRESSES how many new alerts there are before which games.
+
+    A message names no athlete and no value. Each service is told of an alert once. Exit code 0:
+    told, or nothing is new; 3: some services did not take it; 1: none did. The next run tries
+    again.
+    """
+    from dataclasses import asdict
+
+    from ingestion import alerts as announcing
+    from ingestion.database.migrate import ensure_ready
+    from ingestion.settings import http_base_url
+
+    if audience not in announcing.AUDIENCES:
+        raise click.BadParameter(
+            f"there are {', '.join(announcing.AUDIENCES)}.", param_hint="--audience"
+        )
+    alerting = announcing.AlertSettings.load()
+    if board_address is not None:
+        board_address = http_base_url("--board-address", board_address)
+        alerting = replace(alerting, board_address=board_address)
+    settings = Settings.load()
+    ensure_ready(settings)
+    done = announcing.push(settings, alerting, audience, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+    else:
+        for text in done.messages:
+            click.echo(text)
+        how = "would be told" if dry_run else f"told to {done.told} of {done.services} services"
+        click.echo(
+            f"{done.new} new alerts {how}"
+            if done.new
+            else f"nothing new: {done.alerts} alerts, all told before"
+        )
+    if done.failed:
+        raise announcing.NotTaken(done)
+
+
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],

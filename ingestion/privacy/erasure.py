@@ -56,7 +56,7 @@ class Compaction:
 
 
 class Sessions:
-    """One session for each role: 165 tables are looked at several times.
+    """One session for each role: 170 tables are looked at several times.
 
     Args:
         settings: The database.

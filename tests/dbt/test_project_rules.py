@@ -94,7 +94,7 @@ def test_nothing_that_modeling_reads_depends_on_what_it_wrote(
     assert {"model_runs", "clutch_predictions", "stg_model_output__runs"} <= names
     # a place of their own: what is in no other folder cannot be read by mistake
     folders = {tuple(manifest["nodes"][name]["fqn"][1:3]) for name in told if "model." in name[:6]}
-    assert folders == {("staging", "model_output"), ("marts", "model")}
+    assert folders == {("staging", "model_output"), ("marts", "model"), ("marts", "board")}
     read = {
         (name, path.name)
         for path in (PROJECT_ROOT / "modeling").rglob("*.py")
@@ -189,6 +189,14 @@ def test_public_names_of_the_data_contract_exist(models: list[dict[str, Any]]) -
         "hours_since_waking permitted",
         "player_wearables_summary": "player_id hrv_rmssd_latest hrv_rmssd_7d hrv_rmssd_28d "
         "recovery_score_latest recovery_score_7d recovery_score_28d",
+        "morning_board": "player_id game_id full_name tipoff_at team_id opponent_team_id is_home "
+        "hrv_baseline_deviation hrv_normal_range recovery_score_pregame "
+        "resting_heart_rate_deviation sleep_performance_pregame asleep_minutes_pregame "
+        "day_strain_pregame quality_score quality_reasons missing_reason predicted_clutch_score "
+        "lower_50 upper_50 lower_90 upper_90 confidence reliability",
+        "readiness_alerts": "player_id game_id rule_id severity metric value threshold words "
+        "quality_score",
+        "data_health": "subject metric value unit measured_at state explanation what_to_do",
         "clutch_player_totals": "player_id season season_type gp w l minutes pts fgm fga fg3m fg3a "
         "ftm fta oreb dreb ast tov stl blk pf plus_minus",
         "game_reconciliation": "game_id player_id team_id points_difference differences_total",
@@ -252,3 +260,20 @@ def test_weights_of_the_quality_have_a_part_each() -> None:
     assert set(re.findall(r"as (\w+)_part\b", sql)) == set(parts)
     assert set(re.findall(r"weights\.(\w+) \* parts\.\1_part", sql)) == set(parts)
     assert sum(parts.values()) == pytest.approx(1)
+
+
+def test_alert_rules_and_health_rules_have_a_value_each() -> None:
+    """A rule whose value no SQL looks up would never fire."""
+    seeds, board = (
+        PROJECT_ROOT / "dbt_project/seeds",
+        PROJECT_ROOT / "dbt_project/models/marts/board",
+    )
+    for seed, model in (
+        ("alert_rules", "readiness_checks"),
+        ("data_health_rules", "data_health"),
+    ):
+        with (seeds / f"{seed}.csv").open() as lines:
+            metrics = {row["metric"] for row in csv.DictReader(lines)}
+        sql = (board / f"{model}.sql").read_text()
+        looked_up = set(re.findall(r"when '(\w+)' then (?:board|gathered)\.", sql))
+        assert metrics <= looked_up, seed

@@ -17,7 +17,7 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League
 from ingestion.settings import Settings
-from tests.support.dbt_runs import OF_THE_BODY, OF_THE_MODEL, WITHOUT_TESTS, build
+from tests.support.dbt_runs import OF_THE_BOARD, OF_THE_BODY, OF_THE_MODEL, WITHOUT_TESTS, build
 from tests.support.tables import table_hashes
 
 WriteGames = Callable[[Path, Iterable[str]], Path]
@@ -57,6 +57,7 @@ def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:
         "staging.stg_nba__scheduled_games",
         "intermediate.int_upcoming_games",
         "analytics.game_schedule",
+        *(f"analytics.{name}" for name in OF_THE_BOARD),
         # the simulated scorer makes no mistake, and nothing was changed after the end
         "intermediate.int_game_time_limits",
         "intermediate.int_action_time_inversions",

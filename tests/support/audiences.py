@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.settings import Settings
 from tests.support.dbt_runs import WITHOUT_TESTS, build
 from tests.support.model_output import PREDICTION, PUBLISHED, insert
-from tests.support.wearables import Athlete, store, utc
+from tests.support.wearables import Athlete, store, upcoming_game, utc
 
 WAKE = utc("2025-12-10 13:00")
 TIP_OFF = utc("2025-12-11 00:30")
@@ -101,6 +103,47 @@ def build_world(settings: Settings, folder: Path) -> World:
                 insert(connection, "predictions", PREDICTION | row | effect)
         insert(connection, "predictions", PREDICTION | {"player_id": "p", "used_wearables": False})
     return World(settings, {each.player_id: each.name for each in ATHLETES})
+
+
+MONTH = [60.0 + (day * 7) % 11 for day in range(28)]
+"""HRV of a month of usual nights (ms): mean 65, s.d. 3."""
+TONIGHT = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=10)
+
+
+def build_evening(settings: Settings, folder: Path) -> tuple[World, str]:
+    """All of them after a bad night before a game tonight, with predictions; gives the game's id.
+
+    HRV is far below the usual, recovery red, the sleep of seven hours as usual. The first five
+    are listed as their team's shooters.
+    """
+    wake = TONIGHT - timedelta(hours=11)
+    for number, each in enumerate(ATHLETES):
+        each.versions.clear()
+        each.games.clear()
+        each.nights_before(wake, MONTH)
+        each.night(wake, hrv=45.0, score=30.0)
+        # tells his team
+        each.game(TIP_OFF - timedelta(days=number))
+    store(settings, ATHLETES, folder / "games")
+    game_id, schedule = upcoming_game(TONIGHT)
+    with connect(settings, roles.INGEST) as connection:
+        connection.execute(
+            """
+            insert into raw_nba.schedule
+            values ('2025-26', 'hash', %s, 'cdn', 'test', null, now(), 'load', 'row')
+            """,
+            [orjson.dumps(schedule).decode()],
+        )
+    build(settings, folder / "target", *WITHOUT_TESTS)
+    row = {"game_id": game_id, "is_upcoming": True, "is_in_fit": False}
+    with connect(settings, roles.MODEL) as connection:
+        listed = connection.execute(
+            "select player_id from analytics.player_game_contexts where game_id = %s", [game_id]
+        ).fetchall()
+        insert(connection, "runs", PUBLISHED | {"used_wearables": False})
+        for (player_id,) in listed:
+            insert(connection, "predictions", PREDICTION | row | {"player_id": player_id})
+    return World(settings, {each.player_id: each.name for each in ATHLETES}), game_id
 
 
 def allowed(role: str, purpose: str | None) -> set[str]:
