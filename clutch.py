@@ -156,25 +156,34 @@ def cli() -> None:
 
 @cli.command()
 @click.option(
-    "--games", "game_count", default=240, show_default=True, help="Games of the sandbox season."
+    "--games", "game_count", default=240, show_default=True, help="Games played before today."
 )
 @click.option("--seed", default=1, show_default=True, help="Which simulated league.")
 def demo(game_count: int, seed: int) -> None:
-    """Simulated league and nights to a leaderboard on the embedded server: no key, no network."""
+    """Simulated league and nights to a leaderboard on the embedded server: no key, no network.
+
+    The league is in mid-season today, with games tonight or tomorrow; run again on another day, it
+    has gone on.
+    """
+    from datetime import UTC
+
     from ingestion import nba
     from ingestion.database.migrate import ensure_ready
-    from ingestion.sandbox.demo import read_first_team
-    from ingestion.sandbox.nba import League, LeagueSettings, NbaSandbox
+    from ingestion.sandbox.demo import begun_on, league_of_today, read_first_team, this_morning
+    from ingestion.sandbox.nba import NbaSandbox
 
     console = Console(stderr=True)
     settings = _demo_settings(Settings.load())
     console.print("[bold]1/6[/] database")
     ensure_ready(settings)
-    league = League(LeagueSettings(seed=seed, team_count=12, game_count=game_count))
+    today = datetime.now(UTC).date()
+    now = this_morning(today)
+    league = league_of_today(seed, game_count, begun_on(settings, today))
+    played = sum(fixture.tip_off_utc < now for fixture in league.fixtures)
     console.print(
-        f"[bold]2/6[/] ingest {game_count} games of {league.settings.season} from the sandbox"
+        f"[bold]2/6[/] ingest {played} games of {league.settings.season} from the sandbox"
     )
-    with NbaSandbox(league) as sandbox:
+    with NbaSandbox(league, now=now) as sandbox:
         at_sandbox = replace(
             settings,
             nba_cdn_base_url=sandbox.base_url,
@@ -182,10 +191,10 @@ def demo(game_count: int, seed: int) -> None:
             nba_cdn_requests_per_second=1000.0,
             nba_stats_requests_per_second=1000.0,
         )
-        report = nba.ingest(at_sandbox, seasons=[league.settings.season])
+        report = nba.ingest(at_sandbox, seasons=[league.settings.season], now=now)
     console.print(report.closing_line())
     console.print("[bold]3/6[/] nights of its first team from a simulated WHOOP, by their consent")
-    nights = read_first_team(settings, league, show_progress=True)
+    nights = read_first_team(settings, league, now, show_progress=True)
     console.print(nights.closing_line())
     console.print("[bold]4/6[/] dbt build: situations, actions, expected points, nights, scores")
     # unit tests are about SQL and not about what was loaded
@@ -200,6 +209,7 @@ def demo(game_count: int, seed: int) -> None:
     print_leaderboard(settings, console)
     print_predictions(settings, console)
     print_readiness(settings, console)
+    print_morning(settings, console)
     console.print(
         "Look at it in a browser: clutch serve dashboard --demo\n"
         f"Look around as the medical staff: psql '{_reader_url(settings)}'\n"
@@ -503,6 +513,36 @@ def print_readiness(settings: Settings, console: Console) -> None:
             reasons.replace(",", ", "),
         )
     console.print(table)
+
+
+def print_morning(settings: Settings, console: Console) -> None:
+    """Print what comes up, as the medical staff reads the morning board."""
+    from ingestion.database.connection import connect
+    from ingestion.database.roles import MEDICAL
+
+    with connect(settings, MEDICAL, purpose="readiness") as connection:
+        games = connection.execute(
+            """
+            select
+                board.tipoff_at,
+                case when board.is_home then board.opponent_tricode else board.team_tricode end,
+                case when board.is_home then board.team_tricode else board.opponent_tricode end,
+                count(distinct board.player_id),
+                count(distinct board.player_id) filter (where board.hrv_rmssd_pregame is not null),
+                count(alerts.rule_id)
+            from morning_board as board
+            left join readiness_alerts as alerts
+                on board.player_id = alerts.player_id and board.game_id = alerts.game_id
+            group by board.game_id, 1, 2, 3
+            order by 1, 2
+            """
+        ).fetchall()
+    for tipoff_at, away, home, players, nights, alerts in games:
+        console.print(
+            f"{tipoff_at:%Y-%m-%d %H:%M} UTC {away} at {home}: {players} players, "
+            f"{nights} with last night, {alerts} alerts",
+            highlight=False,
+        )
 
 
 @cli.group()

@@ -50,7 +50,14 @@ class Fixture:
 
 
 def opening_day(settings: LeagueSettings) -> date:
-    """Opening day: the third Tuesday of October or the one after, as in recent seasons."""
+    """Opening day: the third Tuesday of October or the one after, as in recent seasons.
+
+    ``settings.days_later`` moves it.
+    """
+    return _opening_tuesday(settings) + timedelta(days=settings.days_later)
+
+
+def _opening_tuesday(settings: LeagueSettings) -> date:
     day = date(settings.first_year, 10, 18)
     return day + timedelta(days=(1 - day.weekday()) % 7)
 
@@ -107,7 +114,8 @@ def regular_season(settings: LeagueSettings, teams: tuple[Team, ...]) -> list[Fi
     else:
         game_count = settings.game_count
         round_count = -(-game_count * 2 // len(teams))
-    first_day = opening_day(settings)
+    # drawn by the calendar, moved at the end: a matinee stays one on whatever day it falls
+    first_day = _opening_tuesday(settings)
     games: list[tuple[datetime, Team, Team]] = []
     for number, pairs in enumerate(_rounds(teams, round_count)):
         day = first_day + timedelta(days=2 * number)
@@ -118,10 +126,14 @@ def regular_season(settings: LeagueSettings, teams: tuple[Team, ...]) -> list[Fi
             games.append((_tip_off(random, played_on, home), home, away))
     games.sort(key=lambda game: (game[0].astimezone(UTC), game[1].team_id))
     year = settings.first_year % 100
-    return [
-        Fixture(f"002{year:02d}{number:05d}", home, away, tip_off)
+    later = timedelta(days=settings.days_later)
+    fixtures = [
+        # the same time of day by the arena's clock
+        Fixture(f"002{year:02d}{number:05d}", home, away, tip_off + later)
         for number, (tip_off, home, away) in enumerate(games[:game_count], start=1)
     ]
+    # a city without summer time may change places with another
+    return sorted(fixtures, key=lambda fixture: fixture.tip_off_utc)
 
 
 def playoff_game(

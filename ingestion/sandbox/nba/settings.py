@@ -85,6 +85,8 @@ class LeagueSettings:
         playoffs: Whether best-of-seven playoffs follow. Their pairing needs the result of every
             regular-season game, so the schedule is slow to make the first time.
         effects: Sizes of the players' true effects.
+        days_later: Everything happens so many days after the day that the calendar has for it, in
+            the same order and with the same results: a season can have games tonight on any day.
     """
 
     seed: int = 1
@@ -94,6 +96,7 @@ class LeagueSettings:
     game_count: int | None = None
     playoffs: bool = False
     effects: ClutchEffects = field(default_factory=ClutchEffects)
+    days_later: int = 0
 
     def __post_init__(self) -> None:
         match = re.fullmatch(r"(\d{4})-(\d{2})", self.season)

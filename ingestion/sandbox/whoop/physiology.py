@@ -282,7 +282,9 @@ class Body:
         Dates must be given one after the other.
         """
         athlete = self._athlete
-        random = seeded(self._settings.seed, "day", athlete.place, on.isoformat())
+        # by the league's calendar: a season that is moved has the same nights
+        day = on - timedelta(days=self._settings.league.days_later)
+        random = seeded(self._settings.seed, "day", athlete.place, day.isoformat())
         kinds = {s.kind for s in self._scripted if s.on == on}
         zone = self._zone_on(on)
         is_missing = random.random() < _MISSING_RATE and not kinds

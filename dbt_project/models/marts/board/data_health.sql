@@ -187,7 +187,8 @@ judged as (
 select
     subject,
     metric,
-    case when is_told then rounded_value end as value,
+    -- a source's clock may be ahead of ours
+    case when is_told and rounded_value is not null then greatest(rounded_value, 0) end as value,
     unit,
     late_above,
     bad_above,
