@@ -48,10 +48,12 @@ suspects as (
 ),
 
 restated as (
-    select count(case when restatements.seen_at > clock.observed_at - interval '7 days' then 1 end)
-        as fields_changed
-    from clock
-    left join {{ ref('restatements') }} as restatements on true
+    select
+        coalesce(sum(
+            case when restatements.seen_at > clock.observed_at - interval '7 days' then 1 else 0 end
+        ), 0) as fields_changed
+    from {{ ref('restatements') }} as restatements
+    cross join clock
 ),
 
 last_games as (
