@@ -1733,6 +1733,34 @@ def _shown(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
+@cli.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Default: docs/index.html in the state directory.",
+)
+def docs(output: Path | None) -> None:
+    """Write the catalogue of all models, columns and their SQL as one HTML file without a row."""
+    import tempfile
+
+    from dashboard.catalogue import write_page
+    from ingestion.database.migrate import ensure_ready
+
+    settings = Settings.load()
+    ensure_ready(settings)
+    file = settings.state_directory / "docs" / "index.html" if output is None else output
+    with tempfile.TemporaryDirectory() as folder:
+        generate = ["docs", "generate", "--target-path", folder]
+        run_dbt(generate, settings, Console(stderr=True))
+        page = write_page(Path(folder))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # whoever is shown it meanwhile gets the old one or the new one
+    half = file.with_name(f".{file.name}.new")
+    half.write_text(page)
+    half.replace(file)
+    click.echo(str(file))
+
+
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option(
     "--role", default="clutch_bi", show_default=True, help="Role that asks; decides what it sees."

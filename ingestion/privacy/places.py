@@ -53,6 +53,7 @@ FILES: dict[str, str] = {
     "postgres": "the embedded server's files: tables, write-ahead log, its log without values",
     "dlt": "work files of loads; those of WHOOP's are deleted when a person is erased",
     "whoop/refreshed": "pairs of tokens that the database does not have yet, encrypted",
+    "docs": "the catalogue of models: definitions, and no row of any table",
     "demo": "the same folders of the demo's own state",
     "postgres.lock": "no content",
 }
