@@ -19,6 +19,7 @@ from tests.benchmarks import (
     build,
     clutch_skill,
     daily,
+    leaderboard_api,
     raw_load,
     readers,
     receiver,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "backfill": backfill,
     "receiver": receiver,
     "readers": readers,
+    "leaderboard_api": leaderboard_api,
 }
 
 
@@ -55,7 +57,7 @@ def main() -> int:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="a built database of real seasons, for clutch_skill: nothing is loaded or written",
+        help="a built database of real seasons, for clutch_skill and leaderboard_api",
     )
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(BENCHMARKS)):
