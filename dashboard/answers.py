@@ -402,7 +402,8 @@ class Model(BaseModel):
 class MorningRow(BaseModel):
     """A player before a game of the next two days: last night as far as you may see it.
 
-    Whoever has no night, or one that you may not see, has nulls: the two look alike.
+    Whoever has no night, or one that you may not see, has nulls: the two look alike. A prediction
+    that stands on nights which you may not see is not there either.
     """
 
     player_id: str
