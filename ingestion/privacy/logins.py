@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -30,6 +31,14 @@ _NAME = re.compile(r"(?!clutch_|pg_)[a-z_][a-z0-9_]{0,59}")
 
 # A tool that forgets a transaction holds up builds, and the lock under which an athlete is erased.
 _LIMITS = {"statement_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
+
+# Otherwise the server lets everybody store them, whatever else he may not write; nothing here does.
+_NO_LARGE_OBJECTS = """
+    revoke execute on function
+        pg_catalog.lo_create(oid), pg_catalog.lo_creat(integer),
+        pg_catalog.lo_from_bytea(oid, bytea)
+    from public
+"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,9 @@ def make(
                         value,
                     )
                 )
+            with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                # only a superuser may: on a server that somebody else runs they stay open
+                connection.execute(_NO_LARGE_OBJECTS)
             others = connection.execute(
                 """
                 select datname from pg_database

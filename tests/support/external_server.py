@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -46,6 +47,13 @@ def external_server() -> Iterator[ExternalServer]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+    with running_server() as server:
+        yield server
+
+
+@contextmanager
+def running_server() -> Iterator[ExternalServer]:
+    """The oldest installed one, with files of its own that go in the end."""
     programs = _INSTALLED[0].parent
     folder = Path(tempfile.mkdtemp(prefix="clutch-test-"))
     folder.chmod(0o711)

@@ -136,6 +136,24 @@ def test_what_is_beyond_its_role_is_found(
             administrator.execute("revoke temporary on database of_logins from a_tool")
 
 
+def test_other_databases_are_closed_as_the_command_says(
+    settings: Settings, tool: logins.Login, external_server: ExternalServer
+) -> None:
+    assert {"postgres", "template1"} <= set(tool.other_databases)
+    elsewhere = make_conninfo(tool.address, dbname="postgres")
+    psycopg.connect(elsewhere).close()
+    with external_server.administrator() as administrator:
+        for name in tool.other_databases:
+            administrator.execute(f'revoke connect, temporary on database "{name}" from public')
+        try:
+            with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+                psycopg.connect(elsewhere)
+            assert logins.make(settings, "a_tool", roles.BI).other_databases == []
+        finally:
+            for name in tool.other_databases:
+                administrator.execute(f'grant connect, temporary on database "{name}" to public')
+
+
 def test_the_command_prints_an_address_once_and_says_what_is_open(settings: Settings) -> None:
     made = clutch(settings, "access", "login", "--name", "metabase", "--json")
     assert made.returncode == 0, made.stderr
