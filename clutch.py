@@ -1870,17 +1870,40 @@ CHECKS: dict[str, list[str]] = {
 def test(pytest_arguments: tuple[str, ...]) -> None:
     """Run every check: code, SQL, secrets, packages, and tests in a process per core (at most 4).
 
-    With arguments pytest runs alone, in one process, with them.
+    Those before the tests run two at a time, and what each prints stands together. With arguments
+    pytest runs alone, in one process, with them.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     checks = {"pytest": ["pytest", *pytest_arguments]} if pytest_arguments else CHECKS
     failed = []
-    for name, command in checks.items():
-        click.secho(f"== {name}", bold=True, err=True)
-        done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False)
-        if done.returncode != 0:
-            failed.append(name)
+    # pytest takes every core by itself, each of the others one
+    with ThreadPoolExecutor(2) as executor:
+        begun = {
+            name: executor.submit(_run_check, command, is_shown=False)
+            for name, command in checks.items()
+            if name != "pytest"
+        }
+        for name, command in checks.items():
+            click.secho(f"== {name}", bold=True, err=True)
+            done = begun[name].result() if name in begun else _run_check(command)
+            click.echo(done.stdout or "", nl=False)
+            if done.returncode != 0:
+                failed.append(name)
     if failed:
         raise ClutchError(f"failed: {', '.join(failed)}. Fix: see the lines above.")
+
+
+def _run_check(command: list[str], *, is_shown: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a check; where it is not shown at once, what it prints is in the result."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        check=False,
+        stdout=None if is_shown else subprocess.PIPE,
+        stderr=None if is_shown else subprocess.STDOUT,
+        text=True,
+    )
 
 
 if __name__ == "__main__":
