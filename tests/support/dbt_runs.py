@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from clutch import dbt_environment
 from ingestion.database import embedded
 from ingestion.settings import PROJECT_ROOT, Settings
+from tests.support.lean_dbt import lean_dbt
 
 __all__ = [
     *("OF_OWN_WORK", "OF_THE_BODY", "OF_THE_BOARD", "OF_THE_MODEL"),
@@ -85,7 +86,8 @@ def invoke_dbt(settings: Settings, arguments: Sequence[str], target: Path) -> db
         gc.freeze()
         gc.disable()
         try:
-            return dbtRunner(manifest=parsed).invoke([*arguments, "--no-write-json", *options])
+            with lean_dbt():
+                return dbtRunner(manifest=parsed).invoke([*arguments, "--no-write-json", *options])
         finally:
             gc.enable()
 
