@@ -85,7 +85,7 @@ def undisturbed(
         2 * GAME_COUNT,
         0,
     )
-    build(settings, tmp_path_factory.mktemp("target"), with_unit_tests=True)
+    build(settings, tmp_path_factory.mktemp("target"))
     return settings
 
 

@@ -17,7 +17,15 @@ from ingestion.database import roles
 from ingestion.database.connection import connect
 from ingestion.sandbox.nba import League
 from ingestion.settings import Settings
-from tests.support.dbt_runs import OF_THE_BOARD, OF_THE_BODY, OF_THE_MODEL, WITHOUT_TESTS, build
+from tests.support.dbt_runs import (
+    OF_THE_BOARD,
+    OF_THE_BODY,
+    OF_THE_MODEL,
+    WITHOUT_TESTS,
+    build,
+    failures,
+    invoke_dbt,
+)
 from tests.support.tables import table_hashes
 
 WriteGames = Callable[[Path, Iterable[str]], Path]
@@ -29,6 +37,14 @@ def load(settings: Settings, directory: Path) -> nba.IngestReport:
 
 def without_raw(hashes: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
     return {name: content for name, content in hashes.items() if not name.startswith("raw_nba.")}
+
+
+def test_unit_tests_pass(undisturbed: Settings, tmp_path: Path) -> None:
+    done = invoke_dbt(undisturbed, ["test", "--select", "test_type:unit"], tmp_path)
+    assert done.exception is None, done.exception
+    assert done.success, "\n".join(failures(done.result))
+    ran = [each for each in done.result.results if each.node.resource_type == "unit_test"]
+    assert len(ran) > 80
 
 
 def test_the_season_gives_every_table_rows(undisturbed: Settings) -> None:

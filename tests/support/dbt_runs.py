@@ -155,20 +155,21 @@ def _at_database(parsed: Manifest, name: str) -> Manifest:
     return copy
 
 
-def build(settings: Settings, target: Path, *arguments: str, with_unit_tests: bool = False) -> None:
+def build(settings: Settings, target: Path, *arguments: str) -> None:
     """``dbt build``, which must succeed.
+
+    Without unit tests: they know nothing of the database and take most of a small build.
+    test_ways_to_load.py runs them once.
 
     Args:
         settings: Database to build.
         target: Folder for compiled SQL.
         *arguments: Further arguments of dbt.
-        with_unit_tests: They know nothing of the database and take half of a small build: the
-            season of the sandbox (``undisturbed``) runs them.
 
     Raises:
         AssertionError: If a node failed; names every one with its message.
     """
-    without = () if with_unit_tests else ("--exclude-resource-type", "unit_test")
+    without = ("--exclude-resource-type", "unit_test")
     done = invoke_dbt(settings, ["build", *arguments, *without], target)
     assert done.exception is None, done.exception
     assert done.success, "\n".join(failures(done.result))
