@@ -1235,7 +1235,8 @@ def serve_dashboard(host: str, port: int, of_demo: bool) -> None:
         raise SettingError(
             "DASHBOARD_API_KEYS", str(error), "take the entries that clutch keys api prints"
         ) from None
-    server = PortServer(create_app(reader_addresses(settings), keys), host=host, port=port)
+    app = create_app(reader_addresses(settings), keys, catalogue=_catalogue_file(Settings.load()))
+    server = PortServer(app, host=host, port=port)
     click.echo(f"listening on {server.base_url}, {len(keys.callers)} keys", err=True)
     if of_demo:
         click.echo(f"Open {server.base_url}/sign-in#{key}")
@@ -1748,7 +1749,7 @@ def docs(output: Path | None) -> None:
 
     settings = Settings.load()
     ensure_ready(settings)
-    file = settings.state_directory / "docs" / "index.html" if output is None else output
+    file = output or _catalogue_file(settings)
     with tempfile.TemporaryDirectory() as folder:
         generate = ["docs", "generate", "--target-path", folder]
         run_dbt(generate, settings, Console(stderr=True))
@@ -1759,6 +1760,11 @@ def docs(output: Path | None) -> None:
     half.write_text(page)
     half.replace(file)
     click.echo(str(file))
+
+
+def _catalogue_file(settings: Settings) -> Path:
+    """Where the dashboard finds the catalogue."""
+    return settings.state_directory / "docs" / "index.html"
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -165,7 +165,7 @@ def catalogue(request: Request) -> Response:
         raise Problem(404, "Not found", "There is no catalogue yet: clutch docs makes it.")
     # one file from dbt with its scripts in it
     policy = (
-        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:; "
+        "default-src 'none'; script-src 'unsafe-inline'; img-src data:; "
         "style-src 'unsafe-inline'; font-src data:; frame-ancestors 'none'"
     )
     headers = {"cache-control": "no-cache", "content-security-policy": policy}

@@ -7,7 +7,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -20,6 +20,9 @@ from ingestion.settings import Settings
 from tests.replay import shared_nba_directory
 from tests.support.external_server import external_server
 from tests.support.states import settings_at, temporary_state
+
+if TYPE_CHECKING:
+    from tests.support.fitted_league import Fitted
 
 __all__ = ["external_server"]
 
@@ -37,12 +40,17 @@ WITHOUT_DURABILITY = {
 # They stand on the same four seasons, which take minutes to load and build.
 OF_FOUR_SEASONS = {
     "test_four_seasons.py",
+    "test_real_pages.py",
     "test_real_seasons.py",
     "test_win_probability_unseen.py",
 }
 
 # They ask one database of athletes who allow different things (tests/dbt/conftest.py).
 OF_AUDIENCES = {"test_bi_clients.py", "test_catalogue.py", "test_readers.py"}
+
+# One league that is fitted once (tests/support/fitted_league.py); the pages are asked before a test
+# of the fit lets an athlete withdraw.
+OF_A_FIT = {"test_fit.py", "test_pages.py"}
 
 # the tests of a file take seconds here
 SHORT_FILES = Path(__file__).parent / "ingestion"
@@ -55,6 +63,8 @@ class OneProcessForAFile(LoadFileScheduling):
         file = Path(nodeid.split("::")[0])
         if file.name in OF_AUDIENCES:
             return "audiences"
+        if file.name in OF_A_FIT:
+            return "a fit"
         return "four seasons" if file.name in OF_FOUR_SEASONS else str(file)
 
 
@@ -185,6 +195,17 @@ def copy_database(
         return settings
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def fitted(
+    make_migrated: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
+) -> Fitted:
+    """A simulated league with nights, built and fitted."""
+    # whoever asks for less does not wait for PyMC
+    from tests.support.fitted_league import fit_league
+
+    return fit_league(make_migrated(), tmp_path_factory.mktemp("fitted"))
 
 
 @pytest.fixture

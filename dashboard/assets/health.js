@@ -9,17 +9,18 @@ const SIZE = 25;
 const SAYS = { good: "All is as it should be.", late: "Something is late.", bad: "Something needs a hand." };
 const digits = (value) => (value === null ? text(null) : Number.isInteger(value) ? String(value) : number(1)(value));
 
+const measured = (value, row) => (row.unit === "0/1" && value !== null ? (value ? "yes" : "no") : `${digits(value)} ${row.unit}`);
+
 const rerun = page(async () => {
   const offset = Number(asked().get("offset") ?? 0);
   const [health, changes, model] = await Promise.all([get("/data-health"), get("/restatements", { limit: SIZE, offset }), get("/model")]);
   const { run } = model;
   return [
-    make("p", { class: "lead", id: "state" }, severity(health.state), ` ${SAYS[health.state]}`),
+    make("p", { class: "lead", id: "state" }, severity(health.state), ` ${SAYS[health.state]} As of ${moment(health.items[0]?.measured_at)}.`),
     table("What is looked at", [
       { key: "state", label: "State", left: true, show: severity }, { key: "subject", label: "Subject", left: true, show: words }, { key: "metric", label: "What", left: true, show: words },
-      { key: "value", label: "Value", show: (value, row) => `${digits(value)} ${row.unit}` }, { key: "late_above", label: "Late above", show: digits }, { key: "bad_above", label: "Bad above", show: digits },
+      { key: "value", label: "Value", show: measured }, { key: "late_above", label: "Late above", show: digits }, { key: "bad_above", label: "Bad above", show: digits },
       { key: "explanation", label: "What it means", left: true, wrap: true }, { key: "what_to_do", label: "What to do", left: true, wrap: true },
-      { key: "measured_at", label: "As of", left: true, show: moment },
     ], health.items),
     make("section", {}, make("h2", {}, "In quarantine"),
       health.quarantine.length

@@ -75,6 +75,21 @@ function strip(rows) {
   });
 }
 
+const byNeed = (one, other) => (GRAVITY[one.severity] ?? 2) - (GRAVITY[other.severity] ?? 2) || (one.full_name ?? "").localeCompare(other.full_name ?? "");
+
+/** A game: who may be seen first; of the others there is a prediction at most, which can be opened. */
+function game(id, list, anybodySeen) {
+  const name = gameName(list[0]);
+  const [seen, rest] = [list.filter(isSeen).sort(byNeed), list.filter((row) => !isSeen(row)).sort(byNeed)];
+  const others = `${rest.length} ${seen.length ? "more " : ""}players, without a night that you may see`;
+  return make("section", { id: `game-${id}` }, make("h2", {}, `${name}, ${moment(list[0].tipoff_at)}`),
+    seen.length ? table(`Players of ${name}, whoever needs a word first`, COLUMNS, seen) : null,
+    rest.length
+      ? make("details", { open: !anybodySeen }, make("summary", {}, others),
+          table(`Predictions for ${name}`, COLUMNS.filter((column) => ["full_name", "team_tricode", "predicted_clutch_score"].includes(column.key)), rest))
+      : null);
+}
+
 const rerun = page(async () => {
   const [board, alerts] = await Promise.all([all("/morning"), all("/alerts")]);
   if (!board.items.length) return empty("No game in the next two days", "As far as the schedule is loaded. Data health says how new it is; games that were played are on their own page.");
@@ -92,10 +107,7 @@ const rerun = page(async () => {
     rows.length ? make("p", { class: "lead" }, `${games.size} ${games.size === 1 ? "game" : "games"}, ${rows.length} players, ${seen.length} with a night that you may see. Predictions are of the clutch score, 0-100, with the range that holds nine of ten games.`) : empty("This team does not play in the next two days"),
     alertList(of(alerts.items), seen.length > 0),
     strip(rows),
-    ...[...games].map(([id, list]) => make("section", { id: `game-${id}` },
-      make("h2", {}, `${gameName(list[0])}, ${moment(list[0].tipoff_at)}`),
-      table(`Players of ${gameName(list[0])}; whoever wears nothing that you may see has dashes`, COLUMNS,
-        [...list].sort((one, other) => (GRAVITY[one.severity] ?? 2) - (GRAVITY[other.severity] ?? 2) || Number(isSeen(other)) - Number(isSeen(one)) || (one.full_name ?? "").localeCompare(other.full_name ?? ""))))),
+    ...[...games].map(([id, list]) => game(id, list, seen.length > 0)),
     first ? make("div", { class: "pages" }, saveButton("morning_board", CSV, rows)) : null,
   ];
 });

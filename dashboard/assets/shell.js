@@ -44,9 +44,12 @@ export const empty = (heading, ...lines) =>
  */
 export function page(show) {
   const content = document.getElementById("content");
+  const where = () => location.pathname + location.search;
   let turn = 0;
+  let shown = "";
   const run = async ({ quiet = false } = {}) => {
     const mine = ++turn;
+    shown = where();
     content.setAttribute("aria-busy", "true");
     if (!quiet) content.replaceChildren(make("div", { class: "loading", role: "status" }, make("p", {}, "Reading the figures")));
     try {
@@ -64,7 +67,10 @@ export function page(show) {
       if (mine === turn) content.setAttribute("aria-busy", "false");
     }
   };
-  addEventListener("popstate", () => run({ quiet: true }));
+  addEventListener("popstate", () => {
+    // a jump within the page is no other question
+    if (where() !== shown) run({ quiet: true });
+  });
   whoReads();
   run();
   return () => run({ quiet: true });

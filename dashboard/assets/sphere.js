@@ -18,7 +18,8 @@ const RADIANS = Math.PI / 180;
 const clamp = (degrees) => Math.max(-EDGE, Math.min(EDGE, degrees));
 // Size of a label on the picture, as shares of its width and height.
 const LABEL = { width: 0.34, height: 0.06 };
-const FIRST_VIEW = { eye: { x: 0, y: -2.1, z: 0 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 }, projection: { type: "orthographic" } };
+// anew each time: the library writes into what it is given
+const firstView = () => ({ eye: { x: 0, y: -2.1, z: 0 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 }, projection: { type: "orthographic" } });
 
 /** Place on a sphere seen from the south (-y): east is right, north is up. */
 const place = (latitude, longitude, radius = 1) => [
@@ -58,7 +59,7 @@ function written(c, scale, rows, labels, gauges) {
 }
 
 /** The marked one and the best, as many as have room: a label that covers another says nothing. */
-function labelled(rows, chosen, at) {
+function labelled(rows, chosen, at, most) {
   const spread = (values) => Math.max(...values) - Math.min(...values) || 1;
   const places = new Map(rows.map((row) => [row.id, at(row)]));
   const [wide, high] = [0, 1].map((side) => spread([...places.values()].map((each) => each[side])));
@@ -67,7 +68,7 @@ function labelled(rows, chosen, at) {
   for (const row of [...(chosen ? [chosen] : []), ...[...rows].sort((one, other) => other.score - one.score)]) {
     const [x, y] = places.get(row.id);
     const isFree = taken.every(([left, low]) => Math.abs(left - x) > LABEL.width * wide || Math.abs(low - y) > LABEL.height * high);
-    if (!labels.has(row.id) && isFree && labels.size < 16) {
+    if (!labels.has(row.id) && isFree && labels.size < most) {
       taken.push([x, y]);
       labels.set(row.id, `${row.short} ${number(1)(row.score)}`);
     }
@@ -101,9 +102,15 @@ function ring(c, gauges) {
 
 function sphere(rows, scale, gauges, chosen, mode, change) {
   const flat = asked().get("view") === "flat";
+  const width = document.getElementById("content").clientWidth;
+  const isNarrow = width < 640;
+  const most = isNarrow ? 5 : 16;
+  // on a phone the words about the ring stand above it and not beside it
+  const top = isNarrow ? 24 * gauges.length : 0;
+  const height = flat ? 520 : Math.min(640, width) + top;
   const labels = flat
-    ? labelled(rows, chosen, (row) => [row.over, row.score])
-    : labelled(rows, chosen, (row) => { const [x, , z] = place(row.latitude, row.longitude); return [x, z]; });
+    ? labelled(rows, chosen, (row) => [row.over, row.score], most)
+    : labelled(rows, chosen, (row) => { const [x, , z] = place(row.latitude, row.longitude); return [x, z]; }, most);
   const toggle = () => { ask({ view: flat ? null : "flat" }); change(); };
   const tone = (c) => rows.map((row) => (chosen && row.id === chosen.id ? c.second : c.accent));
   const size = (base) => rows.map((row) => base + 2.2 * Math.sqrt(row.weight));
@@ -129,10 +136,10 @@ function sphere(rows, scale, gauges, chosen, mode, change) {
             hovertext: hover, hoverinfo: "text", customdata: rows.map((row) => row.id) },
         ],
         layout: {
-          annotations: gauges.map((each, place_) => ({ xref: "paper", yref: "paper", x: 0, y: 1 - 0.045 * place_, xanchor: "left", yanchor: "top", showarrow: false, align: "left",
+          annotations: gauges.map((each, place_) => ({ xref: "paper", yref: "paper", x: 0, y: 1, yshift: top - 24 * place_, xanchor: "left", yanchor: "top", showarrow: false, align: "left",
             text: `<span style="color:${tonesOf(c)[place_]}">●</span> ${each.label} ${each.words}`, font: { size: 13 } })),
-          margin: { l: 0, r: 0, t: 0, b: 0 }, dragmode: "orbit", uirevision: "first view",
-          scene: { camera: FIRST_VIEW, aspectmode: "manual", aspectratio: { x: 2.3, y: 2.3, z: 2.3 }, annotations: written(c, scale, rows, labels, gauges),
+          margin: { l: 0, r: 0, t: top, b: 0 }, dragmode: "orbit", uirevision: "first view",
+          scene: { camera: firstView(), aspectmode: "manual", aspectratio: { x: 2.3, y: 2.3, z: 2.3 }, annotations: written(c, scale, rows, labels, gauges),
             ...Object.fromEntries(["xaxis", "yaxis", "zaxis"].map((name) => [name, { visible: false, range: [-1.75, 1.75] }])) },
         },
       });
@@ -141,8 +148,8 @@ function sphere(rows, scale, gauges, chosen, mode, change) {
     name: flat ? "performance_flat" : "performance_sphere",
     title: flat ? "The same, flat" : "Performance sphere",
     words: `North is a higher clutch score: the equator is 50, a point is ${scale.latitude} degrees. East is more ${scale.eastward}: a point is ${scale.longitude} degrees. What would lie beyond ${EDGE} degrees is drawn at the edge and said so in the table. Larger points stand on more ${mode === "season" ? "games" : "actions"}.`,
-    height: flat ? 520 : 640,
-    tools: [button(flat ? "Sphere (F)" : "Flat (F)", toggle), flat ? null : button("First view (R)", () => figure.redraw().then(() => window.Plotly.relayout(figure.querySelector(".plot"), { "scene.camera": FIRST_VIEW })))].filter(Boolean),
+    height,
+    tools: [button(flat ? "Sphere (F)" : "Flat (F)", toggle), flat ? null : button("First view (R)", () => window.Plotly.relayout(figure.querySelector(".plot"), { "scene.camera": firstView() }))].filter(Boolean),
     columns: [
       { key: "label", label: mode === "season" ? "Player" : "Game", left: true }, { key: "score", label: "Clutch score, 0-100 (north)", show: number(2) },
       { key: "over", label: `${scale.eastward} (east)`, show: signed(2) }, { key: "weight", label: mode === "season" ? "Games" : "Actions" },

@@ -18,7 +18,7 @@ export function table(caption, columns, rows, { sortable = true, chosen = () => 
         const value = row[column.key];
         const shown = column.show ? column.show(value, row) : text(value);
         const classes = [column.left && "left", column.wrap && "wrap"].filter(Boolean).join(" ");
-        return make("td", { class: classes || null, "data-key": column.key, "data-value": value ?? "" }, shown);
+        return make("td", { class: classes || null, "data-key": column.key, "data-value": String(value ?? "") }, shown);
       }));
   const heads = columns.map((column) => {
     const label = sortable && rows.length > 1

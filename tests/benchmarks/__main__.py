@@ -20,6 +20,7 @@ from tests.benchmarks import (
     clutch_skill,
     daily,
     leaderboard_api,
+    pages,
     raw_load,
     readers,
     receiver,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "receiver": receiver,
     "readers": readers,
     "leaderboard_api": leaderboard_api,
+    "pages": pages,
 }
 
 
@@ -57,7 +59,7 @@ def main() -> int:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="a built database of real seasons, for clutch_skill and leaderboard_api",
+        help="a built database of real seasons, for clutch_skill, leaderboard_api and pages",
     )
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(BENCHMARKS)):

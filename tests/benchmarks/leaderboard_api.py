@@ -100,11 +100,11 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
     if workplace.built_database:
         settings = replace(workplace.settings, database_url=workplace.built_database)
     else:
-        settings = _load(workplace, progress)
+        settings = load(workplace, progress)
     key, entry = new_key("benchmark", PUBLIC)
     address = reader_addresses(settings)[PUBLIC]
     figures: dict[str, Any] = {}
-    with _server(settings, entry) as base_url, _pool(address) as pool:
+    with serving(settings, entry) as base_url, _pool(address) as pool:
         for name, question in QUESTIONS.items():
             api = _Api(base_url, key, question.path)
             bare = _Bare(pool, question)
@@ -116,7 +116,8 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
     return figures
 
 
-def _load(workplace: Workplace, progress: Callable[[str], None]) -> Settings:
+def load(workplace: Workplace, progress: Callable[[str], None]) -> Settings:
+    """Load and build four real seasons."""
     settings = workplace.make_database("leaderboard_api")
     for season in SEASONS:
         progress(f"loading {season}")
@@ -277,7 +278,7 @@ def _pool(address: str) -> ConnectionPool[psycopg.Connection[DictRow]]:
 
 
 @contextmanager
-def _server(settings: Settings, entry: str) -> Iterator[str]:
+def serving(settings: Settings, entry: str) -> Iterator[str]:
     """``clutch serve dashboard`` with one key; gives its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "clutch", "serve", "dashboard", "--port", "0"],

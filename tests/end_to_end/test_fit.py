@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ingestion import nba
 from ingestion.database import roles
 from ingestion.database.connection import connect
-from ingestion.sandbox.nba import League, LeagueSettings
-from ingestion.sandbox.whoop import WhoopSandboxSettings
 from ingestion.settings import Settings
 from modeling.clutch_skill import SEED, gate, run
-from modeling.clutch_skill.data import read_observations
-from modeling.clutch_skill.fit import Fit, Sampler
-from modeling.clutch_skill.observations import Observations
+from modeling.clutch_skill.fit import Fit
 from modeling.clutch_skill.predictions import predict
-from modeling.clutch_skill.priors import Priors
-from modeling.clutch_skill.statistics import Statistics
 from tests.end_to_end.test_win_probability_commands import clutch
-from tests.support.dbt_runs import WITHOUT_TESTS, build
-from tests.support.whoop_records import load_records
+from tests.support.fitted_league import GAMES, Fitted, Kept
 
-LEAGUE = LeagueSettings(seed=5, team_count=8, game_count=120)
-ATHLETES = 15
 TOLD = ("clutch_predictions", "clutch_player_skills", "model_effects")
 
 Row = dict[str, Any]
@@ -57,28 +44,6 @@ def counts(settings: Settings) -> dict[str, dict[str, int]]:
     }
 
 
-class Kept(Sampler):
-    """The product's own; what was compiled once serves every fit of the same shape."""
-
-    compiled: Kept | None = None
-
-    def __new__(cls, statistics: Statistics, *_: object) -> Kept:
-        known = cls.compiled
-        return known if known and known.suits(statistics) else super().__new__(cls)
-
-    def __init__(
-        self, statistics: Statistics, priors: Priors, say: run.Say = lambda _: None
-    ) -> None:
-        if self is not Kept.compiled:
-            super().__init__(statistics, priors, say)
-            self.fits: list[Fit] = []
-            Kept.compiled = self
-
-    def sample(self, statistics: Statistics, **options: Any) -> Fit:
-        self.fits.append(super().sample(statistics, **options))
-        return self.fits[-1]
-
-
 class Given:
     """A sampler that has been told what to find."""
 
@@ -93,50 +58,6 @@ class Given:
         return self._fit
 
 
-@dataclass
-class Fitted:
-    """A league and its first run."""
-
-    settings: Settings
-    outcome: run.Outcome
-    sampler: Sampler
-    fit: Fit
-    observations: Observations
-
-
-@pytest.fixture(scope="module")
-def fitted(
-    make_migrated: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
-) -> Fitted:
-    settings = make_migrated()
-    folder = tmp_path_factory.mktemp("games")
-    league = League(LEAGUE)
-    for game_id in league.game_ids:
-        (folder / f"playbyplay_{game_id}.json").write_bytes(league.play_by_play_json(game_id))
-        (folder / f"boxscore_{game_id}.json").write_bytes(league.box_score_json(game_id))
-    assert nba.ingest(settings, directory=folder, show_progress=False).exit_code == 0
-    until = league.fixtures[-1].tip_off_utc + timedelta(days=2)
-    days = (until - league.fixtures[0].tip_off_utc).days + 35
-    load_records(
-        settings,
-        WhoopSandboxSettings(roster_size=ATHLETES, history_days=days, now=until, league=LEAGUE),
-        until=until,
-    )
-    target = tmp_path_factory.mktemp("target")
-    build(settings, target, *WITHOUT_TESTS)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "Sampler", Kept)
-        with connect(settings, roles.MODEL) as connection:
-            outcome = run.fit(connection, say=print)
-            observations = read_observations(connection, [LEAGUE.season])
-    print("\n".join(outcome.lines()), outcome.seconds)
-    assert outcome.exit_code == 0, outcome.lines()
-    sampler = Kept.compiled
-    assert sampler is not None
-    return Fitted(settings, outcome, sampler, sampler.fits[-1], observations)
-
-
 def test_a_run_shows_at_once_without_a_build(fitted: Fitted) -> None:
     (shown,) = rows(fitted.settings, "select * from analytics.model_runs")
     assert shown["model_run_id"] == fitted.outcome.run["model_run_id"]
@@ -145,7 +66,7 @@ def test_a_run_shows_at_once_without_a_build(fitted: Fitted) -> None:
     assert not shown["is_stale"]
     assert shown["used_wearables"]
     assert shown["athletes"] >= 6
-    assert shown["games"] == LEAGUE.game_count
+    assert shown["games"] == GAMES
     assert shown["seed"] == SEED
     assert shown["max_r_hat"] < gate.MOST_R_HAT
     assert min(shown["min_ess_bulk"], shown["min_ess_tail"]) >= gate.LEAST_ESS
