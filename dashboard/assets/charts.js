@@ -16,6 +16,9 @@ function plotly() {
   return loading;
 }
 
+// while the figures are on their way; whoever draws says what failed
+plotly().catch(() => {});
+
 /** The colours of the scheme in force. */
 export function colours() {
   const style = getComputedStyle(document.documentElement);

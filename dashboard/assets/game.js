@@ -31,7 +31,7 @@ function wave(found, byClock, change) {
   return chart({
     name: `win_probability_${game.game_id}`,
     title: `Win probability of ${home} over ${byClock ? "game time" : "real time"}`,
-    words: `After every action. Clutch time (last five minutes, five points or fewer) is shaded; its actions are marked with who is credited.`,
+    words: `After every action. Clutch time (last five minutes, five points or fewer) is shaded; its actions are marked, circles for the home side and diamonds for visitors, filled where they succeeded.`,
     height: 440,
     tools: [button("Game time", null, byClock), button("Real time", "real", !byClock)],
     columns: [

@@ -37,11 +37,17 @@ function located(rows, scale) {
   });
 }
 
+/** Many lines as one trace, with gaps: each trace costs a card, and more so a machine without one. */
+function lines(c, name, paths, width = 2) {
+  const gap = [null, null, null];
+  return { type: "scatter3d", mode: "lines", name, ...columnsOf(paths.flatMap((path) => [...path, gap])), connectgaps: false, line: { color: c.line, width }, hoverinfo: "skip" };
+}
+
 function grid(c, scale) {
-  const line = (points, label) => ({ type: "scatter3d", mode: "lines", ...columnsOf(points), line: { color: c.line, width: 2 }, hoverinfo: "skip", name: label });
-  const parallels = scale.parallels.map((score) => line(steps(-90, 90, 36).map((east) => place(scale.latitude * (score - 50), east, 0.995)), `score ${score}`));
-  const meridians = scale.ticks.map((over) => line(steps(-90, 90, 36).map((north) => place(north, scale.longitude * over, 0.995)), `over ${over}`));
-  return [...parallels, ...meridians];
+  return lines(c, "grid", [
+    ...scale.parallels.map((score) => steps(-90, 90, 36).map((east) => place(scale.latitude * (score - 50), east, 0.995))),
+    ...scale.ticks.map((over) => steps(-90, 90, 36).map((north) => place(north, scale.longitude * over, 0.995))),
+  ]);
 }
 
 /** Words in the picture: drawn over it, so that nothing hides them, and turned with it. */
@@ -77,7 +83,7 @@ function labelled(rows, chosen, at, most) {
 }
 
 function ball(c) {
-  const [norths, easts] = [steps(-90, 90, 24), steps(-90, 90, 24)];
+  const [norths, easts] = [steps(-90, 90, 16), steps(-90, 90, 16)];
   const at = (axis) => norths.map((north) => easts.map((east) => place(north, east, 0.98)[axis]));
   return { type: "surface", x: at(0), y: at(1), z: at(2), surfacecolor: at(1), colorscale: [[0, c.raised], [1, c.raised]], showscale: false,
     hoverinfo: "skip", lighting: { ambient: 1, diffuse: 0, specular: 0, fresnel: 0 }, contours: { x: { highlight: false }, y: { highlight: false }, z: { highlight: false } } };
@@ -91,10 +97,11 @@ function ring(c, gauges) {
   const arc = (to, radius, color, width, name) => ({ type: "scatter3d", mode: "lines", ...columnsOf(steps(0, to, Math.max(2, Math.ceil(120 * to))).map((share) => turn(share, radius))),
     line: { color, width }, hoverinfo: "skip", name });
   const tones = tonesOf(c);
-  const traces = [];
+  if (!gauges.length) return [];
+  const circle = (radius) => steps(0, 1, 120).map((share) => turn(share, radius));
+  const traces = [lines(c, "tracks", gauges.map((_, place_) => circle(1.2 + 0.1 * place_)))];
   gauges.forEach((gauge, place_) => {
     const radius = 1.2 + 0.1 * place_;
-    traces.push(arc(1, radius, c.line, 2, `track ${gauge.label}`));
     if (gauge.percent !== null && gauge.percent > 0) traces.push(arc(gauge.percent / 100, radius, tones[place_], 10, gauge.label));
   });
   return traces;
@@ -131,7 +138,7 @@ function sphere(rows, scale, gauges, chosen, mode, change) {
       })
     : (c) => ({
         data: [
-          ball(c), ...grid(c, scale), ...ring(c, gauges),
+          ball(c), grid(c, scale), ...ring(c, gauges),
           { type: "scatter3d", mode: "markers", name: "points", ...columnsOf(rows.map((row) => place(row.latitude, row.longitude, 1.03))), marker: { color: tone(c), size: size(2), line: { color: c.ground, width: 1 } },
             hovertext: hover, hoverinfo: "text", customdata: rows.map((row) => row.id) },
         ],

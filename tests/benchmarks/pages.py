@@ -97,6 +97,9 @@ def run(workplace: Workplace, progress: Callable[[str], None]) -> dict[str, Any]
 
 
 def _visit(page: Page, address: str) -> dict[str, float]:
+    # what a page before leaves behind is not this one's: a scene in software takes a second to go
+    page.goto("about:blank")
+    page.wait_for_timeout(1_000)
     page.goto(address)
     moments: dict[str, float] = page.evaluate(
         """async () => {
