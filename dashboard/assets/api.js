@@ -16,7 +16,8 @@ export class Problem extends Error {
  */
 export async function get(path, asked = {}) {
   const query = new URLSearchParams(
-    Object.entries(asked).filter(([, value]) => value !== null && value !== undefined && value !== ""));
+    Object.entries(asked).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+  );
   return read(`/api/v1${path}${query.size ? `?${query}` : ""}`);
 }
 
@@ -35,7 +36,11 @@ async function read(address) {
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
     const wrong = (told.errors ?? []).map((each) => `${each.parameter}: ${each.detail}`).join("; ");
-    throw new Problem(answer.status, told.title ?? `Error ${answer.status}`, wrong || told.detail || "Try again in a minute.");
+    throw new Problem(
+      answer.status,
+      told.title ?? `Error ${answer.status}`,
+      wrong || told.detail || "Try again in a minute.",
+    );
   }
   return answer.json();
 }

@@ -23,15 +23,18 @@ export const signed = (digits) => (value) => {
   return (Number(text) === 0 ? "" : value < 0 ? "−" : "+") + text;
 };
 
-export const percent = (digits = 0) => (share) =>
-  share === null || share === undefined ? UNKNOWN : `${(100 * share).toFixed(digits)} %`;
+export const percent =
+  (digits = 0) =>
+  (share) =>
+    share === null || share === undefined ? UNKNOWN : `${(100 * share).toFixed(digits)} %`;
 
 export const interval = (digits) => (lower, upper) =>
   lower === null || lower === undefined || upper === null || upper === undefined
     ? UNKNOWN
     : `${number(digits)(lower)} to ${number(digits)(upper)}`;
 
-export const text = (value) => (value === null || value === undefined || value === "" ? UNKNOWN : String(value));
+export const text = (value) =>
+  value === null || value === undefined || value === "" ? UNKNOWN : String(value);
 
 const _words = (value) => value.replaceAll("_", " ");
 export const words = (value) => (value ? value.split(",").map(_words).join(", ") : UNKNOWN);
@@ -42,7 +45,12 @@ export const date = (value) => value ?? UNKNOWN;
 export function moment(value) {
   if (!value) return UNKNOWN;
   return new Intl.DateTimeFormat(undefined, {
-    weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
     timeZoneName: "short",
   }).format(new Date(value));
 }

@@ -4,7 +4,10 @@ import { get } from "./api.js";
 import { date, make, moment } from "./format.js";
 
 const AUDIENCES = {
-  public: "public", medical_staff: "medical staff", performance_staff: "performance staff", coaches: "coaches",
+  public: "public",
+  medical_staff: "medical staff",
+  performance_staff: "performance staff",
+  coaches: "coaches",
   front_office: "front office",
 };
 export const NOBODY =
@@ -35,7 +38,12 @@ export function setTitle(title) {
 }
 
 export const empty = (heading, ...lines) =>
-  make("div", { class: "note" }, make("h2", {}, heading), lines.map((line) => make("p", {}, line)));
+  make(
+    "div",
+    { class: "note" },
+    make("h2", {}, heading),
+    lines.map((line) => make("p", {}, line)),
+  );
 
 /**
  * Show a page: loading, then what `show` returns, or what went wrong with a way to try again.
@@ -51,7 +59,10 @@ export function page(show) {
     const mine = ++turn;
     shown = where();
     content.setAttribute("aria-busy", "true");
-    if (!quiet) content.replaceChildren(make("div", { class: "loading", role: "status" }, make("p", {}, "Reading the figures")));
+    if (!quiet)
+      content.replaceChildren(
+        make("div", { class: "loading", role: "status" }, make("p", {}, "Reading the figures")),
+      );
     try {
       const elements = await show();
       // a later question may have been answered before
@@ -59,10 +70,15 @@ export function page(show) {
     } catch (error) {
       console.error(error);
       if (mine !== turn) return;
-      content.replaceChildren(make("div", { class: "note bad", role: "alert" },
-        make("h2", {}, error.detail ? error.message : "This page failed"),
-        make("p", {}, error.detail ?? "It is our fault. What happened stands in the browser's console."),
-        make("p", {}, make("button", { type: "button", on: { click: () => run() } }, "Try again"))));
+      content.replaceChildren(
+        make(
+          "div",
+          { class: "note bad", role: "alert" },
+          make("h2", {}, error.detail ? error.message : "This page failed"),
+          make("p", {}, error.detail ?? "It is our fault. What happened stands in the browser's console."),
+          make("p", {}, make("button", { type: "button", on: { click: () => run() } }, "Try again")),
+        ),
+      );
     } finally {
       if (mine === turn) content.setAttribute("aria-busy", "false");
     }
@@ -80,14 +96,30 @@ async function whoReads() {
   themeButton();
   try {
     const [me, fresh] = await Promise.all([get("/me"), get("/freshness")]);
-    document.getElementById("me").prepend(
-      make("span", {}, `${me.name}, ${AUDIENCES[me.audience] ?? me.audience}`),
-      make("form", { method: "post", action: "/sign-out" }, make("button", { class: "small" }, "Sign out")));
-    document.getElementById("footer").replaceChildren(
-      make("span", {}, `Last game: ${date(fresh.last_game_date)}`),
-      make("span", {}, `Last fit: ${fresh.model_fitted_at ? moment(fresh.model_fitted_at) : "none in force"}`),
-      make("span", {}, me.sees_athletes ? "You see whoever allows your audience." : "This key sees nothing of athletes' bodies."),
-      make("a", { href: "/docs/" }, "What every column means"));
+    document
+      .getElementById("me")
+      .prepend(
+        make("span", {}, `${me.name}, ${AUDIENCES[me.audience] ?? me.audience}`),
+        make("form", { method: "post", action: "/sign-out" }, make("button", { class: "small" }, "Sign out")),
+      );
+    document
+      .getElementById("footer")
+      .replaceChildren(
+        make("span", {}, `Last game: ${date(fresh.last_game_date)}`),
+        make(
+          "span",
+          {},
+          `Last fit: ${fresh.model_fitted_at ? moment(fresh.model_fitted_at) : "none in force"}`,
+        ),
+        make(
+          "span",
+          {},
+          me.sees_athletes
+            ? "You see whoever allows your audience."
+            : "This key sees nothing of athletes' bodies.",
+        ),
+        make("a", { href: "/docs/" }, "What every column means"),
+      );
   } catch (error) {
     console.error(error);
   }
@@ -97,14 +129,24 @@ function themeButton() {
   const root = document.documentElement;
   const kept = localStorage.getItem("theme");
   if (kept) root.dataset.theme = kept;
-  const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const button = make("button", { type: "button", class: "small", on: { click: () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
-    name();
-    document.dispatchEvent(new Event("themechange"));
-  } } });
-  const name = () => { button.textContent = isDark() ? "Light colours" : "Dark colours"; };
+  const isDark = () =>
+    (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) ===
+    "dark";
+  const button = make("button", {
+    type: "button",
+    class: "small",
+    on: {
+      click: () => {
+        root.dataset.theme = isDark() ? "light" : "dark";
+        localStorage.setItem("theme", root.dataset.theme);
+        name();
+        document.dispatchEvent(new Event("themechange"));
+      },
+    },
+  });
+  const name = () => {
+    button.textContent = isDark() ? "Light colours" : "Dark colours";
+  };
   name();
   document.getElementById("me").append(button);
 }
@@ -114,8 +156,13 @@ export function filters(fields, changed) {
   const form = make("form", { class: "filters", on: { submit: (event) => event.preventDefault() } });
   for (const field of fields) {
     const control = field.options
-      ? make("select", { name: field.name }, field.options.map(([value, label]) =>
-          make("option", { value, selected: String(value) === String(field.value ?? "") }, label)))
+      ? make(
+          "select",
+          { name: field.name },
+          field.options.map(([value, label]) =>
+            make("option", { value, selected: String(value) === String(field.value ?? "") }, label),
+          ),
+        )
       : make("input", { name: field.name, value: field.value ?? "", ...field.input });
     control.addEventListener("change", () => {
       if (!control.reportValidity()) return;
@@ -130,9 +177,23 @@ export function filters(fields, changed) {
 /** Buttons to the page before and after. */
 export function pager(total, offset, size, changed) {
   if (total <= size) return null;
-  const to = (place) => () => { ask({ offset: place || null }); changed(); };
-  return make("div", { class: "pages" },
-    make("button", { type: "button", disabled: offset === 0, on: { click: to(Math.max(0, offset - size)) } }, "Previous"),
+  const to = (place) => () => {
+    ask({ offset: place || null });
+    changed();
+  };
+  return make(
+    "div",
+    { class: "pages" },
+    make(
+      "button",
+      { type: "button", disabled: offset === 0, on: { click: to(Math.max(0, offset - size)) } },
+      "Previous",
+    ),
     make("span", {}, `${offset + 1} to ${Math.min(total, offset + size)} of ${total}`),
-    make("button", { type: "button", disabled: offset + size >= total, on: { click: to(offset + size) } }, "Next"));
+    make(
+      "button",
+      { type: "button", disabled: offset + size >= total, on: { click: to(offset + size) } },
+      "Next",
+    ),
+  );
 }

@@ -13,17 +13,25 @@ export function table(caption, columns, rows, { sortable = true, chosen = () => 
   const body = make("tbody");
   const fill = (ordered) => body.replaceChildren(...ordered.map((row) => line(row)));
   const line = (row) =>
-    make("tr", { class: chosen(row) ? "chosen" : null },
+    make(
+      "tr",
+      { class: chosen(row) ? "chosen" : null },
       columns.map((column) => {
         const value = row[column.key];
         const shown = column.show ? column.show(value, row) : text(value);
         const classes = [column.left && "left", column.wrap && "wrap"].filter(Boolean).join(" ");
-        return make("td", { class: classes || null, "data-key": column.key, "data-value": String(value ?? "") }, shown);
-      }));
+        return make(
+          "td",
+          { class: classes || null, "data-key": column.key, "data-value": String(value ?? "") },
+          shown,
+        );
+      }),
+    );
   const heads = columns.map((column) => {
-    const label = sortable && rows.length > 1
-      ? make("button", { type: "button", on: { click: () => sort(column, head) } }, column.label)
-      : column.label;
+    const label =
+      sortable && rows.length > 1
+        ? make("button", { type: "button", on: { click: () => sort(column, head) } }, column.label)
+        : column.label;
     const head = make("th", { scope: "col", class: column.left ? "left" : null }, label);
     return head;
   });
@@ -32,18 +40,30 @@ export function table(caption, columns, rows, { sortable = true, chosen = () => 
     for (const each of heads) each.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", falls ? "ascending" : "descending");
     const sign = falls ? 1 : -1;
-    fill([...rows].sort((one, other) => {
-      const [a, b] = [one[column.key], other[column.key]];
-      // what is not known is last, whichever way
-      if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
-      if (b === null || b === undefined) return -1;
-      return sign * (typeof a === "string" ? a.localeCompare(b) : a - b);
-    }));
+    fill(
+      [...rows].sort((one, other) => {
+        const [a, b] = [one[column.key], other[column.key]];
+        // what is not known is last, whichever way
+        if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
+        if (b === null || b === undefined) return -1;
+        return sign * (typeof a === "string" ? a.localeCompare(b) : a - b);
+      }),
+    );
   }
   fill(rows);
-  const made = make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, heads)), body);
+  const made = make(
+    "table",
+    {},
+    make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, heads)),
+    body,
+  );
   // it can be scrolled by keyboard, and says what it is
-  return make("div", { class: twin ? "scroll twin" : "scroll", tabindex: "0", role: "region", "aria-label": caption }, made);
+  return make(
+    "div",
+    { class: twin ? "scroll twin" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    made,
+  );
 }
 
 /** Rows as CSV, unrounded (RFC 4180); no cell can begin a formula in a spreadsheet. */
@@ -54,7 +74,10 @@ export function csv(columns, rows) {
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(written)) written = `'${written}`;
     return /[",\r\n]/.test(written) ? `"${written.replaceAll('"', '""')}"` : written;
   };
-  const lines = [columns.map((column) => cell(column.key)), ...rows.map((row) => columns.map((column) => cell(row[column.key])))];
+  const lines = [
+    columns.map((column) => cell(column.key)),
+    ...rows.map((row) => columns.map((column) => cell(row[column.key]))),
+  ];
   return lines.map((line) => line.join(",")).join("\r\n") + "\r\n";
 }
 
@@ -67,6 +90,14 @@ export function save(name, content, type) {
 
 /** A button that saves rows. */
 export const saveButton = (name, columns, rows) =>
-  make("button", { type: "button", class: "small", on: {
-    click: () => save(`${name}.csv`, csv(columns, rows), "text/csv;charset=utf-8"),
-  } }, "Download CSV");
+  make(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      on: {
+        click: () => save(`${name}.csv`, csv(columns, rows), "text/csv;charset=utf-8"),
+      },
+    },
+    "Download CSV",
+  );
