@@ -17,7 +17,14 @@ from ingestion.errors import ClutchError
 from ingestion.privacy import access, logins
 from ingestion.settings import Settings
 from tests.end_to_end.test_win_probability_commands import clutch
-from tests.support.external_server import ADMIN_PASSWORD, ExternalServer
+from tests.support.external_server import ADMIN_PASSWORD, ExternalServer, running_server
+
+
+@pytest.fixture(scope="module")
+def external_server(external_server: ExternalServer) -> Iterator[ExternalServer]:
+    """One of its own: other tests leave logins on theirs, and this one looks at all."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
