@@ -162,7 +162,8 @@ def catalogue(request: Request) -> Response:
     """Every model and column, as dbt describes them; made by a command and not here."""
     path: Path | None = request.app.state.catalogue
     if path is None or not path.is_file():
-        raise Problem(404, "Not found", "There is no catalogue yet: clutch docs makes it.")
+        words = "There is no catalogue yet. An administrator makes it with: clutch docs\n"
+        return Response(words, 404, {"cache-control": "no-store"}, "text/plain; charset=utf-8")
     # one file from dbt with its scripts in it
     policy = (
         "default-src 'none'; script-src 'unsafe-inline'; img-src data:; "

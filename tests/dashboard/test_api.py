@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -562,3 +563,21 @@ def test_a_reader_cannot_write_through_the_pool(api: Api) -> None:
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                 connection.execute("create table analytics.mine (id int)")
             connection.rollback()
+
+
+# --- the catalogue of models ---
+
+
+def test_the_catalogue_is_served_once_it_is_written(api: Api, tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    app = create_app(reader_addresses(api.world.settings), read_keys([]), catalogue=page)
+    with PortServer(app, port=0) as server:
+        missing = requests.get(f"{server.base_url}/docs/")
+        assert missing.status_code == 404
+        assert "clutch docs" in missing.text
+        page.write_text("<html>models</html>")
+        served = requests.get(f"{server.base_url}/docs/")
+    assert (served.status_code, served.text) == (200, "<html>models</html>")
+    # it can ask nobody for anything
+    assert "default-src 'none'" in served.headers["content-security-policy"]
+    assert "connect-src" not in served.headers["content-security-policy"]
