@@ -544,7 +544,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
         # what was sent is not repeated
         fields = [
             {"parameter": str(each["loc"][-1]), "detail": str(each["msg"])}
@@ -559,7 +559,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101
+        assert isinstance(error, HTTPException)  # noqa: S101 - as above
         detail = {404: "There is nothing at this address.", 405: "This address is read with GET."}
         return Problem(
             error.status_code,

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { date, link, number, percent, text } from "./format.js";
-import { asked, empty, filters, page, pager } from "./shell.js";
+import { asked, empty, filters, page, pager, seasonFilter, teamFilter } from "./shell.js";
 import { table } from "./tables.js";
 
 const SIZE = 50;
@@ -15,25 +15,8 @@ const rerun = page(async () => {
     Number(now.get("offset") ?? 0),
   ];
   const found = await get("/games", { season, team_id: team, limit: SIZE, offset });
-  const form = filters(
-    [
-      {
-        name: "season",
-        label: "Season",
-        value: season,
-        options: [["", "All seasons"], ...seasons.map((each) => [each.season, each.season])],
-      },
-      {
-        name: "team_id",
-        label: "Team",
-        value: team,
-        options: [
-          ["", "All teams"],
-          ...teams.map((each) => [each.team_id, `${text(each.tricode)} ${each.name ?? ""}`.trim()]),
-        ],
-      },
-    ],
-    () => rerun(),
+  const form = filters([seasonFilter(seasons, season, "All seasons"), teamFilter(teams, team)], () =>
+    rerun(),
   );
   if (!found.items.length) return [form, empty("No game here", "Ask for another season or team.")];
   return [

@@ -2,8 +2,8 @@
 
 import { all, get } from "./api.js";
 import { axis, chart, noChart } from "./charts.js";
-import { interval, make, number, percent, player, signed, text, UNKNOWN } from "./format.js";
-import { asked, empty, filters, NOBODY, page, pager } from "./shell.js";
+import { interval, make, number, percent, player, signed, UNKNOWN } from "./format.js";
+import { asked, empty, filters, NOBODY, page, pager, seasonFilter, teamFilter } from "./shell.js";
 import { effectsOfNights } from "./statements.js";
 import { saveButton, table } from "./tables.js";
 
@@ -57,6 +57,15 @@ const CSV = [
   "recovery_games",
 ].map((key) => ({ key }));
 
+/** The 90 % interval of each average, as lengths either way. */
+const whiskers = (c, rows) => ({
+  type: "data",
+  symmetric: false,
+  color: c.mark,
+  array: rows.map((row) => (row.upper_90 === null ? 0 : row.upper_90 - row.avg_clutch_score)),
+  arrayminus: rows.map((row) => (row.lower_90 === null ? 0 : row.avg_clutch_score - row.lower_90)),
+});
+
 function scores(rows) {
   const shown = [...rows].reverse();
   const known = (key) => shown.map((row) => row[key]);
@@ -85,13 +94,9 @@ function scores(rows) {
           marker: { color: c.accent, size: 8 },
           customdata: shown.map((row) => row.player_id),
           error_x: {
-            type: "data",
-            symmetric: false,
-            color: c.mark,
+            ...whiskers(c, shown),
             thickness: 1.5,
             width: 3,
-            array: shown.map((row) => (row.upper_90 === null ? 0 : row.upper_90 - row.avg_clutch_score)),
-            arrayminus: shown.map((row) => (row.lower_90 === null ? 0 : row.avg_clutch_score - row.lower_90)),
           },
           hovertemplate: "%{text}<extra></extra>",
           text: shown.map(
@@ -155,13 +160,9 @@ function againstRecovery(rows) {
           textfont: { size: 12 },
           marker: { color: c.accent, size: seen.map((row) => 6 + Math.sqrt(row.recovery_games) * 2) },
           error_y: {
-            type: "data",
-            symmetric: false,
-            color: c.mark,
+            ...whiskers(c, seen),
             thickness: 1,
             width: 0,
-            array: seen.map((row) => (row.upper_90 === null ? 0 : row.upper_90 - row.avg_clutch_score)),
-            arrayminus: seen.map((row) => (row.lower_90 === null ? 0 : row.avg_clutch_score - row.lower_90)),
           },
           hovertext: seen.map(
             (row) =>
@@ -193,21 +194,8 @@ const rerun = page(async () => {
   ]);
   const form = filters(
     [
-      {
-        name: "season",
-        label: "Season",
-        value: season,
-        options: seasons.map((each) => [each.season, each.season]),
-      },
-      {
-        name: "team_id",
-        label: "Team",
-        value: team,
-        options: [
-          ["", "All teams"],
-          ...teams.map((each) => [each.team_id, `${text(each.tricode)} ${each.name ?? ""}`.trim()]),
-        ],
-      },
+      seasonFilter(seasons, season),
+      teamFilter(teams, team),
       {
         name: "min_games",
         label: "Clutch games, at least",

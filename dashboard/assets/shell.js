@@ -1,7 +1,7 @@
 // What every page has: who reads, how new it is, the colour scheme, and what shows while nothing can.
 
 import { get } from "./api.js";
-import { date, make, moment } from "./format.js";
+import { date, make, moment, text } from "./format.js";
 
 const AUDIENCES = {
   public: "public",
@@ -150,6 +150,25 @@ function themeButton() {
   name();
   document.getElementById("me").append(button);
 }
+
+/** A filter by season; `all` is the label of every season, where that can be asked for. */
+export const seasonFilter = (seasons, value, all = null) => ({
+  name: "season",
+  label: "Season",
+  value,
+  options: [...(all ? [["", all]] : []), ...seasons.map((each) => [each.season, each.season])],
+});
+
+/** A filter by team, of all teams. */
+export const teamFilter = (teams, value) => ({
+  name: "team_id",
+  label: "Team",
+  value,
+  options: [
+    ["", "All teams"],
+    ...teams.map((each) => [each.team_id, `${text(each.tricode)} ${each.name ?? ""}`.trim()]),
+  ],
+});
 
 /** Filters in one form; a change shows at once and stands in the address. */
 export function filters(fields, changed) {

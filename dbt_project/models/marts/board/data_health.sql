@@ -22,7 +22,6 @@ reads as (
     from {{ ref('stg_nba__last_reads') }}
 ),
 
--- three hours: a game that was being played when it was read is due again
 scheduled as (
     select
         schedule.state = 'missing' as is_missing,
